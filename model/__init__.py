@@ -1,0 +1,21 @@
+"""What a picture means: from a frame to a reading. No torch, no web, no DICOM.
+
+The flow, one frozen value through each doorway:
+
+    Frame -> preprocess -> input + Placement -> runtime -> Maps -> findings -> Findings
+          -> measure -> Measurements -> grade -> Solar  =>  Reading
+
+frame       the picture as it arrived, with its calibration
+anatomy     the one table of views, structures and landmarks
+geometry    Placement, polylines, contours
+spec        NetworkSpec: the contract that travels inside the ONNX file
+preprocess  find the sector, letterbox it
+runtime     the only import of onnxruntime
+findings    structures and landmarks in frame pixels, or why there are none
+doppler     colour flow picked out of the picture
+measure     millimetres and ratios, each a value or the reason why not
+grade       SOLAR rules as versioned data
+reading     the whole flow on one screen
+network/    torch modules; only training opens it
+weights/    the shipped starter model and its card
+"""

@@ -1,0 +1,141 @@
+"""Plane geometry in one place: Placement between frame and network pixels, polylines, contours.
+
+Points are float64 (N, 2) as (x, y); pixel centres have integer coordinates; y grows away from the probe.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Points = NDArray[np.float64]
+"""(N, 2) as (x, y)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a crop of the frame lies in the network's input: the same map for images and points.
+
+    A frame pixel (x, y) lies at ((x + 0.5 - left) * scale + pad_x - 0.5, (y + 0.5 - top) * scale + pad_y - 0.5).
+    `left`, `top` are the crop's outer edges in frame pixels; `scale` is network pixels per frame pixel.
+    """
+
+    left: float
+    top: float
+    scale: float
+    pad_x: float
+    pad_y: float
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0:
+            raise ValueError(f"a placement's scale is positive, got {self.scale}")
+
+    def to_network(self, points_xy: ArrayLike) -> Points:
+        """Frame pixels (..., 2) to network pixels."""
+        points = np.asarray(points_xy, dtype=np.float64)
+        return (points + 0.5 - [self.left, self.top]) * self.scale + [self.pad_x, self.pad_y] - 0.5
+
+    def to_frame(self, points_xy: ArrayLike) -> Points:
+        """Network pixels (..., 2) to frame pixels: the inverse of `to_network`."""
+        points = np.asarray(points_xy, dtype=np.float64)
+        return (points + 0.5 - [self.pad_x, self.pad_y]) / self.scale + [self.left, self.top] - 0.5
+
+    def matrix(self) -> NDArray[np.float64]:
+        """The 2 x 3 affine matrix of `to_network`, for cv2.warpAffine."""
+        shift_x = (0.5 - self.left) * self.scale + self.pad_x - 0.5
+        shift_y = (0.5 - self.top) * self.scale + self.pad_y - 0.5
+        return np.array([[self.scale, 0.0, shift_x], [0.0, self.scale, shift_y]])
+
+
+def resample(polyline_xy: Points, step: float) -> Points:
+    """Points every `step` along a polyline, both ends kept."""
+    lengths = arc_length(polyline_xy)
+    count = max(2, int(np.ceil(lengths[-1] / step)) + 1)
+    at = np.linspace(0.0, lengths[-1], count)
+    return np.stack([np.interp(at, lengths, polyline_xy[:, 0]), np.interp(at, lengths, polyline_xy[:, 1])], axis=1)
+
+
+def arc_length(polyline_xy: Points) -> NDArray[np.float64]:
+    """Length from the first point to each point, (N,)."""
+    steps = np.hypot(*np.diff(polyline_xy, axis=0).T)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def normals(polyline_xy: Points) -> Points:
+    """Unit normals (N, 2) of a polyline, pointing towards the probe (y up the screen)."""
+    tangent = np.gradient(polyline_xy, axis=0)
+    tangent /= np.maximum(np.hypot(tangent[:, 0], tangent[:, 1])[:, None], 1e-12)
+    normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)
+    return np.where(normal[:, 1:2] > 0, -normal, normal)
+
+
+def sagitta(outer_xy: Points) -> tuple[float, float]:
+    """(sagitta, chord) of a curve over the straight line between its ends.
+
+    The sagitta is the deviation of largest size, positive towards the probe (smaller y).
+    """
+    start, end = outer_xy[0], outer_xy[-1]
+    along = end - start
+    chord = float(np.hypot(*along))
+    if chord == 0:
+        raise ValueError("a curve that ends where it starts has no chord")
+    left, right = (start, end) if start[0] <= end[0] else (end, start)
+    direction = (right - left) / chord
+    offset = outer_xy - left
+    deviation = offset[:, 0] * direction[1] - offset[:, 1] * direction[0]
+    return float(deviation[np.argmax(np.abs(deviation))]), chord
+
+
+def perpendicular_span(base_xy: Points, outer_xy: Points) -> tuple[float, Points]:
+    """Largest distance from a base curve to an outer curve along the base's normals.
+
+    Returns (distance, points (2, 2): foot on the base and tip on the outer curve). Raises ValueError where no
+    normal meets the outer curve.
+    """
+    best, ends = -1.0, np.zeros((2, 2))
+    for foot, normal in zip(base_xy, normals(base_xy), strict=True):
+        distance = _ray_to_polyline(foot, normal, outer_xy)
+        if distance is not None and distance > best:
+            best, ends = distance, np.stack([foot, foot + normal * distance])
+    if best < 0:
+        raise ValueError("no perpendicular of the base curve meets the outer curve")
+    return best, ends
+
+
+def _ray_to_polyline(origin: Points, direction: Points, polyline_xy: Points) -> float | None:
+    start, span = polyline_xy[:-1], np.diff(polyline_xy, axis=0)
+    cross = direction[0] * span[:, 1] - direction[1] * span[:, 0]
+    offset = start - origin
+    with np.errstate(divide="ignore", invalid="ignore"):
+        along_ray = (offset[:, 0] * span[:, 1] - offset[:, 1] * span[:, 0]) / cross
+        along_span = (offset[:, 0] * direction[1] - offset[:, 1] * direction[0]) / cross
+    hits = along_ray[(along_span >= 0) & (along_span <= 1) & (along_ray >= 0)]
+    return float(hits.min()) if hits.size else None
+
+
+def contours(mask: NDArray[np.uint8]) -> tuple[Points, ...]:
+    """Outer contours of a binary mask, largest first, each (N, 2)."""
+    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    ordered = sorted(found, key=cv2.contourArea, reverse=True)
+    return tuple(np.asarray(contour, dtype=np.float64).reshape(-1, 2) for contour in ordered)
+
+
+def distance_to_polygon(point_xy: ArrayLike, polygon_xy: Points) -> float:
+    """Shortest distance from a point to a closed polygon's edge; 0 inside it."""
+    point = np.asarray(point_xy, dtype=np.float64)
+    closed = np.concatenate([polygon_xy, polygon_xy[:1]])
+    start, span = closed[:-1], np.diff(closed, axis=0)
+    if _inside(point, closed):
+        return 0.0
+    length2 = np.maximum((span**2).sum(axis=1), 1e-12)
+    along = np.clip(((point - start) * span).sum(axis=1) / length2, 0.0, 1.0)
+    return float(np.hypot(*(start + span * along[:, None] - point).T).min())
+
+
+def _inside(point: Points, closed_xy: Points) -> bool:
+    x, y = closed_xy[:, 0], closed_xy[:, 1]
+    spans = (y[:-1] > point[1]) != (y[1:] > point[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = x[:-1] + (point[1] - y[:-1]) * (x[1:] - x[:-1]) / (y[1:] - y[:-1])
+    return bool((spans & (crossing > point[0])).sum() % 2)

@@ -1,0 +1,100 @@
+"""NetworkSpec: what a network takes and gives; it travels inside the ONNX file's metadata.
+
+The graph's contract (names fixed here, read by model.runtime and written by training.export):
+
+    frame       uint8   (N, H, W)      grey, letterboxed, 0 outside the sector
+    labels      uint8   (N, H, W)      id of the structure at each pixel, 0 background
+    structures  float32 (N, S)         confidence 0..1 of each structure, 0 where it has no pixel
+    landmarks   float32 (N, L, 4)      x, y in network pixels, confidence 0..1, spread (SD) in network pixels
+    view        float32 (N, V)         calibrated probabilities
+    gsus        float32 (N, 4)         calibrated probabilities of grades 0..3
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from model.anatomy import POINT_LANDMARK_NAMES, STRUCTURE_NAMES, VIEWS
+
+SPEC_FORMAT: Final = 1
+METADATA_KEY: Final = "hipsono.spec"
+INPUT_NAME: Final = "frame"
+OUTPUT_NAMES: Final = ("labels", "structures", "landmarks", "view", "gsus")
+
+
+class SpecError(ValueError):
+    """The file's metadata is not a spec this version can serve; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Below these confidences (0..1) a result is withheld, with the reason."""
+
+    view: float = 0.5
+    structure: float = 0.5
+    landmark: float = 0.3
+    grade: float = 0.4
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 <= value <= 1:
+                raise SpecError(f"threshold {name} must be within 0..1, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Temperatures:
+    """Divisors of the logits, already applied inside the graph; kept for the record."""
+
+    view: float = 1.0
+    structures: float = 1.0
+    gsus: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not value > 0:
+                raise SpecError(f"temperature {name} must be positive, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """Everything a reader must know of a network to use it."""
+
+    name: str
+    version: str
+    trained_on: str
+    input_height: int
+    input_width: int
+    thresholds: Thresholds = Thresholds()
+    temperatures: Temperatures = Temperatures()
+    structures: tuple[str, ...] = STRUCTURE_NAMES
+    landmarks: tuple[str, ...] = POINT_LANDMARK_NAMES
+    views: tuple[str, ...] = tuple(VIEWS)
+    format: int = SPEC_FORMAT
+
+    def __post_init__(self) -> None:
+        if self.format != SPEC_FORMAT:
+            raise SpecError(f"spec format {self.format}, expected {SPEC_FORMAT}: export the run again with this version")
+        expected = {"structures": STRUCTURE_NAMES, "landmarks": POINT_LANDMARK_NAMES, "views": tuple(VIEWS)}
+        for field, names in expected.items():
+            if getattr(self, field) != names:
+                raise SpecError(f"{field} of the network are {getattr(self, field)}, expected {names}: retrain and export")
+        if min(self.input_height, self.input_width) < 32:
+            raise SpecError(f"input is at least 32 x 32, got {self.input_height} x {self.input_width}")
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "NetworkSpec":
+        """Raises SpecError for anything that is not a spec of this format."""
+        try:
+            raw: dict[str, Any] = json.loads(text)
+            raw["thresholds"] = Thresholds(**raw["thresholds"])
+            raw["temperatures"] = Temperatures(**raw["temperatures"])
+            for field in ("structures", "landmarks", "views"):
+                raw[field] = tuple(raw[field])
+            return cls(**raw)
+        except SpecError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpecError(f"unreadable spec in the file's metadata ({error}): export the run again") from error
