@@ -17,35 +17,35 @@ Points = NDArray[np.float64]
 class Placement:
     """Where a crop of the frame lies in the network's input: the same map for images and points.
 
-    A frame pixel (x, y) lies at ((x + 0.5 - left) * scale + pad_x - 0.5, (y + 0.5 - top) * scale + pad_y - 0.5).
-    `left`, `top` are the crop's outer edges in frame pixels; `scale` is network pixels per frame pixel.
+    A frame pixel (x, y) lies at ((x + 0.5 - left) * scale_x + pad_x - 0.5, (y + 0.5 - top) * scale_y + pad_y - 0.5).
+    `left`, `top` are the crop's outer edges in frame pixels; scales are network pixels per frame pixel.
     """
 
     left: float
     top: float
-    scale: float
+    scale_x: float
+    scale_y: float
     pad_x: float
     pad_y: float
 
     def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise ValueError(f"a placement's scale is positive, got {self.scale}")
+        if not (self.scale_x > 0 and self.scale_y > 0):
+            raise ValueError(f"a placement's scales are positive, got {self.scale_x}, {self.scale_y}")
 
     def to_network(self, points_xy: ArrayLike) -> Points:
         """Frame pixels (..., 2) to network pixels."""
         points = np.asarray(points_xy, dtype=np.float64)
-        return (points + 0.5 - [self.left, self.top]) * self.scale + [self.pad_x, self.pad_y] - 0.5
+        return (points + 0.5 - [self.left, self.top]) * [self.scale_x, self.scale_y] + [self.pad_x, self.pad_y] - 0.5
 
     def to_frame(self, points_xy: ArrayLike) -> Points:
         """Network pixels (..., 2) to frame pixels: the inverse of `to_network`."""
         points = np.asarray(points_xy, dtype=np.float64)
-        return (points + 0.5 - [self.pad_x, self.pad_y]) / self.scale + [self.left, self.top] - 0.5
+        return (points + 0.5 - [self.pad_x, self.pad_y]) / [self.scale_x, self.scale_y] + [self.left, self.top] - 0.5
 
     def matrix(self) -> NDArray[np.float64]:
         """The 2 x 3 affine matrix of `to_network`, for cv2.warpAffine."""
-        shift_x = (0.5 - self.left) * self.scale + self.pad_x - 0.5
-        shift_y = (0.5 - self.top) * self.scale + self.pad_y - 0.5
-        return np.array([[self.scale, 0.0, shift_x], [0.0, self.scale, shift_y]])
+        shift_x, shift_y = self.to_network([0.0, 0.0])
+        return np.array([[self.scale_x, 0.0, shift_x], [0.0, self.scale_y, shift_y]])
 
 
 def resample(polyline_xy: Points, step: float) -> Points:
@@ -93,25 +93,26 @@ def perpendicular_span(base_xy: Points, outer_xy: Points) -> tuple[float, Points
     Returns (distance, points (2, 2): foot on the base and tip on the outer curve). Raises ValueError where no
     normal meets the outer curve.
     """
-    best, ends = -1.0, np.zeros((2, 2))
-    for foot, normal in zip(base_xy, normals(base_xy), strict=True):
-        distance = _ray_to_polyline(foot, normal, outer_xy)
-        if distance is not None and distance > best:
-            best, ends = distance, np.stack([foot, foot + normal * distance])
-    if best < 0:
+    direction = normals(base_xy)
+    reach = ray_lengths(base_xy, direction, outer_xy)
+    if np.isnan(reach).all():
         raise ValueError("no perpendicular of the base curve meets the outer curve")
-    return best, ends
+    widest = int(np.nanargmax(reach))
+    foot = base_xy[widest]
+    return float(reach[widest]), np.stack([foot, foot + direction[widest] * reach[widest]])
 
 
-def _ray_to_polyline(origin: Points, direction: Points, polyline_xy: Points) -> float | None:
-    start, span = polyline_xy[:-1], np.diff(polyline_xy, axis=0)
-    cross = direction[0] * span[:, 1] - direction[1] * span[:, 0]
-    offset = start - origin
+def ray_lengths(origin_xy: Points, direction_xy: Points, polyline_xy: Points) -> NDArray[np.float64]:
+    """Length (N,) of each ray from its origin (N, 2) along its unit direction to the polyline; NaN where it misses."""
+    start, span = polyline_xy[None, :-1], np.diff(polyline_xy, axis=0)[None]
+    offset, along = start - origin_xy[:, None], direction_xy[:, None]
+    cross = along[..., 0] * span[..., 1] - along[..., 1] * span[..., 0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        along_ray = (offset[:, 0] * span[:, 1] - offset[:, 1] * span[:, 0]) / cross
-        along_span = (offset[:, 0] * direction[1] - offset[:, 1] * direction[0]) / cross
-    hits = along_ray[(along_span >= 0) & (along_span <= 1) & (along_ray >= 0)]
-    return float(hits.min()) if hits.size else None
+        reach = (offset[..., 0] * span[..., 1] - offset[..., 1] * span[..., 0]) / cross
+        place = (offset[..., 0] * along[..., 1] - offset[..., 1] * along[..., 0]) / cross
+        hit = (place >= 0) & (place <= 1) & (reach >= 0)
+    nearest = np.where(hit, reach, np.inf).min(axis=1)
+    return np.where(np.isfinite(nearest), nearest, np.nan)
 
 
 def contours(mask: NDArray[np.uint8]) -> tuple[Points, ...]:

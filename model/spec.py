@@ -73,11 +73,15 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         if self.format != SPEC_FORMAT:
-            raise SpecError(f"spec format {self.format}, expected {SPEC_FORMAT}: export the run again with this version")
+            raise SpecError(
+                f"spec format {self.format}, expected {SPEC_FORMAT}: export the run again with this version"
+            )
         expected = {"structures": STRUCTURE_NAMES, "landmarks": POINT_LANDMARK_NAMES, "views": tuple(VIEWS)}
         for field, names in expected.items():
             if getattr(self, field) != names:
-                raise SpecError(f"{field} of the network are {getattr(self, field)}, expected {names}: retrain and export")
+                raise SpecError(
+                    f"{field} of the network are {getattr(self, field)}, expected {names}: retrain and export"
+                )
         if min(self.input_height, self.input_width) < 32:
             raise SpecError(f"input is at least 32 x 32, got {self.input_height} x {self.input_width}")
 

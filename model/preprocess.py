@@ -1,0 +1,93 @@
+"""Find the sector of a frame and letterbox it: Frame -> the network's input + Placement.
+
+Training and serving both come through here, so a network sees the same picture in both.
+"""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.frame import Frame, Region
+from model.geometry import Placement
+
+Box = tuple[int, int, int, int]
+"""(x0, y0, x1, y1), inclusive pixel bounds."""
+
+_COARSE_PX: Final = 192
+_MIN_SHARE: Final = 0.04
+_EMPTY_LEVEL: Final = 6.0
+_SATURATED_SHARE: Final = 0.35
+
+
+def find_sector(frame: Frame) -> Box:
+    """The box of the insonated area: within the largest tissue region where the source names one.
+
+    The largest connected bright area at a coarse size, so that text, ticks and bars beside the sector drop away.
+    The whole region (or picture) where nothing stands out.
+    """
+    bounds = max(frame.regions, key=lambda r: r.area_px) if frame.regions else None
+    left, top, right, bottom = _bounds(frame, bounds)
+    box = _largest_bright(frame.grey[top : bottom + 1, left : right + 1])
+    if box is None:
+        return left, top, right, bottom
+    return left + box[0], top + box[1], left + box[2], top + box[3]
+
+
+def letterbox(frame: Frame, sector: Box, height: int, width: int) -> tuple[NDArray[np.uint8], Placement]:
+    """The sector scaled to fit (height, width), centred, zeros around it, and where it lies.
+
+    Where the sector's scale is known and differs between rows and columns, the input is made square in millimetres.
+    """
+    x0, y0, x1, y1 = sector
+    crop = frame.grey[y0 : y1 + 1, x0 : x1 + 1]
+    spacing = frame.spacing_at((x0 + x1) / 2, (y0 + y1) / 2)
+    row_by_column = spacing[0] / spacing[1] if spacing else 1.0
+    crop_height, crop_width = crop.shape
+    scale = min(width / crop_width, height / (crop_height * row_by_column))
+    fit_width = int(np.clip(round(crop_width * scale), 1, width))
+    fit_height = int(np.clip(round(crop_height * scale * row_by_column), 1, height))
+    shrinks = fit_width < crop_width
+    resized = cv2.resize(crop, (fit_width, fit_height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    pad_x, pad_y = (width - fit_width) // 2, (height - fit_height) // 2
+    picture = np.zeros((height, width), np.uint8)
+    picture[pad_y : pad_y + fit_height, pad_x : pad_x + fit_width] = resized
+    placement = Placement(x0, y0, fit_width / crop_width, fit_height / crop_height, pad_x, pad_y)
+    return picture, placement
+
+
+def exposure_fault(picture: NDArray[np.uint8]) -> str | None:
+    """Why a letterboxed picture (h, w) cannot be read at all: empty or saturated; None where it can."""
+    inside = picture[picture.any(axis=1)][:, picture.any(axis=0)]
+    if inside.size == 0 or float(inside.mean()) < _EMPTY_LEVEL:
+        return "the picture is empty: check probe contact and gain"
+    if float((inside >= 250).mean()) > _SATURATED_SHARE:
+        return "the picture is saturated: lower the gain"
+    return None
+
+
+def _bounds(frame: Frame, region: Region | None) -> Box:
+    if region is None:
+        return 0, 0, frame.width - 1, frame.height - 1
+    x0, y0 = min(max(region.x0, 0), frame.width - 2), min(max(region.y0, 0), frame.height - 2)
+    return x0, y0, max(min(region.x1, frame.width - 1), x0 + 1), max(min(region.y1, frame.height - 1), y0 + 1)
+
+
+def _largest_bright(grey: NDArray[np.uint8]) -> Box | None:
+    step = max(1, max(grey.shape) // _COARSE_PX)
+    coarse = cv2.resize(grey, (-(-grey.shape[1] // step), -(-grey.shape[0] // step)), interpolation=cv2.INTER_AREA)
+    background = float(np.percentile(coarse, 2))
+    bright = (coarse > background + 6).astype(np.uint8)
+    bright = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    bright = cv2.morphologyEx(bright, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(bright)
+    if count < 2:
+        return None
+    best = stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))]
+    if best[cv2.CC_STAT_AREA] < _MIN_SHARE * bright.size:
+        return None
+    x0, y0 = int(best[cv2.CC_STAT_LEFT]) * step, int(best[cv2.CC_STAT_TOP]) * step
+    x1 = min(x0 + int(best[cv2.CC_STAT_WIDTH]) * step, grey.shape[1]) - 1
+    y1 = min(y0 + int(best[cv2.CC_STAT_HEIGHT]) * step, grey.shape[0]) - 1
+    return (x0, y0, x1, y1) if min(x1 - x0, y1 - y0) >= 16 else None

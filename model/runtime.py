@@ -1,0 +1,85 @@
+"""Session: the one place that runs a network, and the only import of onnxruntime."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, SpecError
+
+STARTER: Final = Path(__file__).parent / "weights" / "starter.onnx"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Maps:
+    """What the network says of one input, in network pixels; shapes and meanings as in model.spec."""
+
+    labels: NDArray[np.uint8]
+    structures: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    view: NDArray[np.float32]
+    gsus: NDArray[np.float32]
+
+
+class Session:
+    """A loaded network. `run` may be called from several threads at once.
+
+    Raises FileNotFoundError where the file is missing, SpecError where it is not a network of this version.
+    """
+
+    def __init__(
+        self,
+        path: Path = STARTER,
+        threads: int | None = None,
+        providers: tuple[str, ...] = ("CPUExecutionProvider",),
+    ) -> None:
+        if not path.is_file():
+            raise FileNotFoundError(f"no model at {path}: give --model FILE, or export one with `hipsono export`")
+        content = path.read_bytes()
+        self.path = path
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self._session = _open(path, content, threads or os.cpu_count() or 1, providers)
+        self.spec = _spec_of(path, self._session)
+        self._warm_up()
+
+    def run(self, picture: NDArray[np.uint8]) -> Maps:
+        """One letterboxed input (H, W) uint8 through the network."""
+        expected = (self.spec.input_height, self.spec.input_width)
+        if picture.shape != expected or picture.dtype != np.uint8:
+            raise ValueError(f"input is uint8 {expected}, got {picture.dtype} {picture.shape}")
+        outputs = self._session.run(OUTPUT_NAMES, {INPUT_NAME: picture[None]})
+        return Maps(*(output[0] for output in outputs))
+
+    def _warm_up(self) -> None:
+        self.run(np.zeros((self.spec.input_height, self.spec.input_width), np.uint8))
+
+
+def _open(path: Path, content: bytes, threads: int, providers: tuple[str, ...]) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=list(providers))
+    except Exception as error:
+        raise SpecError(f"{path.name} is not an ONNX network that can be run here: {error}") from error
+
+
+def _spec_of(path: Path, session: onnxruntime.InferenceSession) -> NetworkSpec:
+    metadata = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise SpecError(f"{path.name} carries no {METADATA_KEY!r} metadata: it was not made by `hipsono export`")
+    spec = NetworkSpec.from_json(metadata[METADATA_KEY])
+    inputs = [(i.name, i.type) for i in session.get_inputs()]
+    outputs = tuple(o.name for o in session.get_outputs())
+    if inputs != [(INPUT_NAME, "tensor(uint8)")] or set(outputs) != set(OUTPUT_NAMES):
+        raise SpecError(
+            f"{path.name} takes {inputs} and gives {outputs}, expected uint8 {INPUT_NAME!r} and {OUTPUT_NAMES}: "
+            "export it again with this version"
+        )
+    return spec
