@@ -78,9 +78,9 @@ def _largest_bright(grey: NDArray[np.uint8]) -> Box | None:
     step = max(1, max(grey.shape) // _COARSE_PX)
     coarse = cv2.resize(grey, (-(-grey.shape[1] // step), -(-grey.shape[0] // step)), interpolation=cv2.INTER_AREA)
     background = float(np.percentile(coarse, 2))
-    bright = (coarse > background + 6).astype(np.uint8)
-    bright = cv2.morphologyEx(bright, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    bright = cv2.morphologyEx(bright, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+    above = (coarse > background + 6).astype(np.uint8)
+    opened = cv2.morphologyEx(above, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    bright = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(bright)
     if count < 2:
         return None

@@ -1,0 +1,159 @@
+"""SOLAR grades: the rules as versioned data, the evidence in words, and "not gradable" with its reason.
+
+Sources: SOLAR hip grey-scale score, doi 10.1186/1471-2474-14-358 (shape of the capsule, never millimetres alone);
+power-Doppler counts after OMERACT and measured colour fractions after PMID 26070943; combined grade after
+EULAR-OMERACT 2017, doi 10.1136/rmdopen-2016-000428; normal capsule distance after Zuber 2017,
+doi 10.1186/s12969-017-0136-6 (its first and last age bands; a straight line between them is ours).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.anatomy import View
+from model.doppler import Flow
+from model.findings import Findings
+from model.measure import Measurement
+
+SHAPES: Final = ("capsule normal", "capsule distended, concave", "capsule straight", "capsule convex")
+
+
+@dataclass(frozen=True, slots=True)
+class GradeRules:
+    """Every number a grade depends on."""
+
+    version: str = "1"
+    literal_half: float = 0.5
+    calibrated_fractions: tuple[float, float] = (0.06, 0.12)
+    normal_at_birth_mm: float = 3.7
+    normal_at_sixteen_mm: float = 6.7
+
+
+@dataclass(frozen=True, slots=True)
+class Gsus:
+    """Grey-scale grade 0..3 with the probability of each; `grade` None with its reason where not gradable."""
+
+    grade: int | None
+    probabilities: tuple[float, ...]
+    evidence: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pdus:
+    """Power-Doppler grades 0..3 by the literal (50 %) and the calibrated reading; None with the reason."""
+
+    literal: int | None
+    calibrated: int | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """The higher of GSUS and PDUS; a reason where it is absent or wants a person's review."""
+
+    grade: int | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Solar:
+    """The SOLAR grades of one frame."""
+
+    gsus: Gsus
+    pdus: Pdus
+    combined: Combined
+
+
+def not_gradable(reason: str) -> Solar:
+    """No grade at all, for one reason."""
+    return Solar(Gsus(None, (), "", reason), Pdus(None, None, reason), Combined(None, reason))
+
+
+def grade_gsus(
+    findings: Findings,
+    measurements: tuple[Measurement, ...],
+    probabilities: NDArray[np.float32],
+    threshold: float,
+    age_years: float | None,
+) -> Gsus:
+    """The learned grade with the measured shape as its evidence; not gradable where the recess is not delineated."""
+    reason = findings.withheld or why_not_gradable(findings)
+    if reason is not None:
+        return Gsus(None, (), "", reason)
+    told = tuple(float(p) for p in probabilities)
+    best = int(np.argmax(probabilities))
+    evidence = _evidence(best, measurements, age_years)
+    if told[best] < threshold:
+        return Gsus(None, told, evidence, f"grade uncertain ({told[best]:.2f}, needs {threshold:.2f})")
+    return Gsus(best, told, evidence)
+
+
+def why_not_gradable(findings: Findings) -> str | None:
+    """Why the findings cannot carry a grade: wrong view, or a joint that is not delineated; None where they can."""
+    if findings.view is not View.LONGITUDINAL:
+        return f"SOLAR is graded in {View.LONGITUDINAL}, this is {findings.view}"
+    for name in ("anterior_recess", "femoral_neck"):
+        if findings.structure(name) is None:
+            return f"{name} not delineated"
+    junction, insertion = findings.landmark("head_neck_junction"), findings.landmark("capsule_insertion")
+    if junction is None or insertion is None:
+        return "the ends of the recess were not found"
+    rim = findings.landmark("acetabular_rim")
+    if rim is not None and (rim.x - junction.x) * (junction.x - insertion.x) <= 0:
+        return "acetabular rim, head-neck junction and insertion do not follow one another"
+    return None
+
+
+def grade_pdus(flow: Flow | None, reason: str | None, rules: GradeRules) -> Pdus:
+    """Both readings of the flow within the recess; absent, not 0, without a Doppler picture."""
+    if flow is None:
+        return Pdus(None, None, reason)
+    return Pdus(_literal(flow, rules), _calibrated(flow, rules))
+
+
+def _literal(flow: Flow, rules: GradeRules) -> int:
+    single, confluent = flow.single_spots, flow.confluent_spots
+    if single + confluent == 0:
+        return 0
+    if flow.fraction > rules.literal_half:
+        return 3
+    few = (confluent == 0 and single <= 3) or (confluent <= 2 and single == 0) or (confluent == 1 and single <= 2)
+    return 1 if few else 2
+
+
+def _calibrated(flow: Flow, rules: GradeRules) -> int:
+    if flow.fraction == 0:
+        return 0
+    return 1 + int(np.searchsorted(rules.calibrated_fractions, flow.fraction, side="left"))
+
+
+def combine(gsus: Gsus, pdus: Pdus) -> Combined:
+    """EULAR-OMERACT: the higher of both; an absent Doppler picture never lowers GSUS."""
+    if gsus.grade is None:
+        return Combined(None, gsus.reason)
+    if pdus.calibrated is None:
+        return Combined(gsus.grade)
+    if gsus.grade == 0 and pdus.calibrated > 0:
+        return Combined(None, "review: flow in a recess of grey-scale grade 0 is not defined")
+    return Combined(max(gsus.grade, pdus.calibrated))
+
+
+def normal_capsule_distance_mm(age_years: float, rules: GradeRules) -> float:
+    """Median capsule distance of healthy hips at an age."""
+    return float(np.interp(age_years, (0.5, 16.0), (rules.normal_at_birth_mm, rules.normal_at_sixteen_mm)))
+
+
+def _evidence(grade: int, measurements: tuple[Measurement, ...], age_years: float | None) -> str:
+    values = {m.name: m.value for m in measurements}
+    words = SHAPES[grade]
+    ratio, distance = values.get("capsule_sagitta_ratio"), values.get("capsule_distance")
+    if ratio is not None:
+        words += f" (sagitta {100 * ratio:.0f} % of chord)"
+    if distance is not None:
+        words += f", {distance:.1f} mm"
+        if age_years is not None:
+            words += f" (median at this age {normal_capsule_distance_mm(age_years, GradeRules()):.1f} mm)"
+    return words

@@ -1,0 +1,222 @@
+"""Findings -> millimetres, ratios, targets and clearances: each a value, or the reason why not.
+
+Definitions are those of the annotation protocol. A length needs one calibrated region that holds all its points.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from model.anatomy import View
+from model.findings import Findings, FoundStructure
+from model.frame import Frame, Spacing
+from model.geometry import Points, distance_to_polygon, normals, perpendicular_span, ray_lengths, resample, sagitta
+
+NO_SCALE: Final = "no scale: the source gives no spacing for this part of the picture"
+_CHILD_YEARS: Final = 3.0
+_CLEARANCE_MM: Final = (5.0, 10.0)
+_CLEARANCE_CHILD_MM: Final = (3.0, 6.0)
+_SMOOTH_PX: Final = 3.0
+_VESSELS: Final = ("femoral_artery", "femoral_vein")
+
+ILIOPECTINEAL_NERVE: Final = "femoral articular branches (per protocol)"
+INFEROMEDIAL_NERVE: Final = "accessory obturator nerve (per protocol)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurement:
+    """A named value with its unit and the points (N, 2) it was measured between, or the reason for its absence."""
+
+    name: str
+    value: float | None
+    unit: str
+    points_xy: Points
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clearance:
+    """Shortest distance from a target to a vessel's edge; None without a scale."""
+
+    structure: str
+    distance_mm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A denervation target named by its bone. `safety`: danger, caution or clear; None with its reason."""
+
+    name: str
+    x: float
+    y: float
+    nerve: str
+    clearances: tuple[Clearance, ...]
+    safety: str | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CapsuleCurves:
+    """Neck cortex and outer capsule between head-neck junction and distal insertion, (N, 2) in frame pixels."""
+
+    cortex_xy: Points
+    outer_xy: Points
+
+
+def common_spacing(frame: Frame, points_xy: Points) -> Spacing | None:
+    """The one scale that holds at every point; None where there is none, or where the points lie in different ones."""
+    scales = {frame.spacing_at(float(x), float(y)) for x, y in points_xy}
+    return scales.pop() if len(scales) == 1 else None
+
+
+def to_mm(points_xy: Points, spacing_mm: Spacing) -> Points:
+    """Frame pixels (N, 2) to millimetres from the frame's origin."""
+    return points_xy * [spacing_mm[1], spacing_mm[0]]
+
+
+def measure(findings: Findings, frame: Frame) -> tuple[Measurement, ...]:
+    """The measurements of the view: capsule distance and shape in the longitudinal view, none elsewhere."""
+    if findings.withheld is not None or findings.view is not View.LONGITUDINAL:
+        return ()
+    curves = capsule_curves(findings)
+    if isinstance(curves, str):
+        return tuple(_absent(name, unit, curves) for name, unit in _CAPSULE)
+    return (*_capsule_distance(curves, frame), *_capsule_shape(curves, frame))
+
+
+_CAPSULE: Final = (("capsule_distance", "mm"), ("capsule_sagitta", "mm"), ("capsule_sagitta_ratio", "1"))
+
+
+def capsule_curves(findings: Findings) -> CapsuleCurves | str:
+    """The two curves the capsule is measured between, or the reason why they cannot be drawn."""
+    recess, neck = findings.structure("anterior_recess"), findings.structure("femoral_neck")
+    if recess is None or neck is None:
+        return f"no {'anterior_recess' if recess is None else 'femoral_neck'} in this frame"
+    junction, insertion = findings.landmark("head_neck_junction"), findings.landmark("capsule_insertion")
+    if junction is None or insertion is None:
+        return f"no {'head_neck_junction' if junction is None else 'capsule_insertion'} in this frame"
+    ends = np.array([[junction.x, junction.y], [insertion.x, insertion.y]])
+    cortex = superficial_edge(neck, ends[:, 0])
+    outer = superficial_edge(recess, None)
+    if cortex is None or outer is None:
+        return "anterior_recess and femoral_neck do not overlap between the head-neck junction and the insertion"
+    outer = _from_above_junction(outer, cortex, ends)
+    return "the capsule does not reach over the femoral neck" if outer is None else CapsuleCurves(cortex, outer)
+
+
+def superficial_edge(found: FoundStructure, between_x: Points | None) -> Points | None:
+    """The edge nearest to the probe, one point a column, smoothed, within a range of x; None where too short."""
+    columns = np.concatenate([np.round(part[:, 0]) for part in found.contours])
+    depths = np.concatenate([part[:, 1] for part in found.contours])
+    order = np.lexsort((depths, columns))
+    x, first = np.unique(columns[order], return_index=True)
+    y = depths[order][first]
+    if between_x is not None:
+        inside = (x >= between_x.min()) & (x <= between_x.max())
+        x, y = x[inside], y[inside]
+    if x.size < 5:
+        return None
+    # The outermost column of an outline is its side, not its top.
+    x, y = x[1:-1], gaussian_filter1d(y, _SMOOTH_PX, mode="nearest")[1:-1]
+    return np.stack([x, y], axis=1)
+
+
+def _from_above_junction(outer_xy: Points, cortex_xy: Points, ends_xy: Points) -> Points | None:
+    """The outer capsule from the perpendicular over the head-neck junction to the distal insertion."""
+    junction, insertion = ends_xy
+    base = resample(cortex_xy, 2.0)
+    nearest = int(np.argmin(np.hypot(*(base - junction).T)))
+    direction = normals(base)[nearest : nearest + 1]
+    reach = float(ray_lengths(junction[None], direction, outer_xy)[0])
+    start_x = junction[0] + direction[0, 0] * reach if np.isfinite(reach) else junction[0]
+    low, high = sorted((float(start_x), float(insertion[0])))
+    part = outer_xy[(outer_xy[:, 0] >= low) & (outer_xy[:, 0] <= high)]
+    if len(part) < 5:
+        return None
+    ordered = part if start_x <= insertion[0] else part[::-1]
+    return np.concatenate([ordered, insertion[None]])
+
+
+def _capsule_distance(curves: CapsuleCurves, frame: Frame) -> tuple[Measurement, ...]:
+    spacing = common_spacing(frame, np.concatenate([curves.cortex_xy[[0, -1]], curves.outer_xy[[0, -1]]]))
+    if spacing is None:
+        return (_absent("capsule_distance", "mm", NO_SCALE),)
+    scale = np.array([spacing[1], spacing[0]])
+    base = resample(to_mm(curves.cortex_xy, spacing), 0.4)
+    try:
+        distance, ends = perpendicular_span(base, to_mm(curves.outer_xy, spacing))
+    except ValueError as error:
+        return (_absent("capsule_distance", "mm", str(error)),)
+    return (Measurement("capsule_distance", distance, "mm", ends / scale),)
+
+
+def _capsule_shape(curves: CapsuleCurves, frame: Frame) -> tuple[Measurement, ...]:
+    ends = curves.outer_xy[[0, -1]]
+    spacing = common_spacing(frame, ends)
+    height, chord = sagitta(to_mm(curves.outer_xy, spacing) if spacing else curves.outer_xy)
+    ratio = Measurement("capsule_sagitta_ratio", height / chord, "1", ends)
+    if spacing is None:
+        return _absent("capsule_sagitta", "mm", NO_SCALE), ratio
+    return Measurement("capsule_sagitta", height, "mm", ends), ratio
+
+
+def _absent(name: str, unit: str, reason: str) -> Measurement:
+    return Measurement(name, None, unit, np.empty((0, 2)), reason)
+
+
+def targets(findings: Findings, frame: Frame) -> tuple[Target, ...]:
+    """The denervation target of the view with its vessel clearance; none where neither vessel was found."""
+    vessels = [v for v in (findings.structure(name) for name in _VESSELS) if v is not None]
+    if findings.withheld is not None or not vessels:
+        return ()
+    if findings.view is View.ILIOPECTINEAL:
+        point = _iliopectineal_point(findings)
+        return () if point is None else (_target("iliopectineal_target", ILIOPECTINEAL_NERVE, point, vessels, frame),)
+    summit = findings.landmark("inferomedial_acetabulum")
+    if findings.view is not View.INFEROMEDIAL or summit is None:
+        return ()
+    at = np.array([summit.x, summit.y])
+    return (_target("inferomedial_target", INFEROMEDIAL_NERVE, at, vessels, frame),)
+
+
+def _iliopectineal_point(findings: Findings) -> Points | None:
+    """The seen bone surface between AIIS and IPE nearest to the deep lateral border of the psoas tendon."""
+    tendon = findings.structure("psoas_tendon")
+    aiis, eminence = findings.landmark("aiis"), findings.landmark("iliopectineal_eminence")
+    if tendon is None or aiis is None or eminence is None:
+        return None
+    between = np.array([aiis.x, eminence.x])
+    bones = [findings.structure(name) for name in ("iliopectineal_eminence", "aiis")]
+    edges = [edge for bone in bones if bone and (edge := superficial_edge(bone, between)) is not None]
+    if not edges:
+        return None
+    surface = np.concatenate(edges)
+    lateral = np.sign(aiis.x - eminence.x)
+    outline = tendon.contours[0]
+    border = outline[np.argmax(outline @ np.array([lateral, 1.0]))]
+    return np.asarray(surface[np.argmin(np.hypot(*(surface - border).T))])
+
+
+def _target(name: str, nerve: str, at: Points, vessels: list[FoundStructure], frame: Frame) -> Target:
+    clearances = tuple(Clearance(v.structure.name, _clearance_mm(at, v, frame)) for v in vessels)
+    known = [c.distance_mm for c in clearances if c.distance_mm is not None]
+    x, y = float(at[0]), float(at[1])
+    if not known:
+        return Target(name, x, y, nerve, clearances, None, NO_SCALE)
+    danger, caution = _CLEARANCE_CHILD_MM if (frame.age_years or 99) < _CHILD_YEARS else _CLEARANCE_MM
+    nearest = min(known)
+    safety = "danger" if nearest < danger else "caution" if nearest < caution else "clear"
+    missing = [name for name in _VESSELS if name not in {v.structure.name for v in vessels}]
+    reason = f"{missing[0]} not found: clearance to it unknown" if missing else None
+    return Target(name, x, y, nerve, clearances, safety, reason)
+
+
+def _clearance_mm(at: Points, vessel: FoundStructure, frame: Frame) -> float | None:
+    outline = vessel.contours[0]
+    corners = np.concatenate([at[None], outline.min(axis=0)[None], outline.max(axis=0)[None]])
+    spacing = common_spacing(frame, corners)
+    if spacing is None:
+        return None
+    return distance_to_polygon(to_mm(at[None], spacing)[0], to_mm(outline, spacing))

@@ -1,0 +1,212 @@
+"""Reader and Reading: the whole flow on one screen. Serving, archives and evaluation all read through here."""
+
+import hashlib
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.anatomy import Laterality, View, structure
+from model.doppler import has_colour_flow, measure_flow
+from model.findings import Findings, FoundLandmark, FoundStructure, find
+from model.frame import Frame, Spacing
+from model.grade import GradeRules, Pdus, Solar, combine, grade_gsus, grade_pdus, not_gradable
+from model.measure import Measurement, Target, measure, targets
+from model.preprocess import Box, exposure_fault, find_sector, letterbox
+from model.runtime import Maps, Session
+
+SCHEMA: Final = 1
+NOTICE: Final = "research use; not a medical device"
+NERVE_NOTICE: Final = "the femoral nerve is not segmented"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """Which network read the frame."""
+
+    name: str
+    version: str
+    sha256: str
+    trained_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameInfo:
+    """What was read. `spacing_mm` is the scale at the sector's centre; `sector` is (x0, y0, x1, y1) inclusive."""
+
+    width: int
+    height: int
+    index: int
+    source: str
+    spacing_mm: Spacing | None
+    spacing_source: str | None
+    laterality: Laterality
+    sector: Box
+
+
+@dataclass(frozen=True, slots=True)
+class ViewReading:
+    """The view with its calibrated probabilities, in the order of anatomy.VIEWS."""
+
+    name: View
+    confidence: float
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StructureReading:
+    """A structure in frame pixels: contours each (N, 2), bbox (x0, y0, x1, y1); area in mm2 only with a scale."""
+
+    name: str
+    confidence: float
+    area_px: float
+    area_mm2: float | None
+    bbox: tuple[float, float, float, float]
+    contours: tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Wall time of one stage, in ms."""
+
+    stage: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """Everything read of one frame; absent things carry their reason."""
+
+    id: str
+    model: ModelId
+    frame: FrameInfo
+    view: ViewReading
+    structures: tuple[StructureReading, ...]
+    landmarks: tuple[FoundLandmark, ...]
+    targets: tuple[Target, ...]
+    measurements: tuple[Measurement, ...]
+    solar: Solar
+    warnings: tuple[str, ...]
+    timings: tuple[Timing, ...]
+
+
+class Reader:
+    """Reads frames with one network. Holds no state between frames; may be shared by threads."""
+
+    def __init__(self, session: Session, rules: GradeRules | None = None) -> None:
+        spec = session.spec
+        self._session = session
+        self._rules = rules or GradeRules()
+        self.model = ModelId(spec.name, spec.version, session.sha256, spec.trained_on)
+
+    def read(self, frame: Frame) -> Reading:
+        """The whole flow: Frame -> Reading. Deterministic but for its timings."""
+        started = perf_counter()
+        sector = find_sector(frame)
+        spec = self._session.spec
+        picture, placement = letterbox(frame, sector, spec.input_height, spec.input_width)
+        prepared = perf_counter()
+        maps = self._session.run(picture)
+        answered = perf_counter()
+        findings = find(maps, placement, spec.thresholds)
+        measurements = measure(findings, frame)
+        solar = self._grade(frame, sector, picture, findings, (measurements, maps))
+        aims = targets(findings, frame)
+        ended = perf_counter()
+        return Reading(
+            id=_identity(picture, frame, self.model),
+            model=self.model,
+            frame=_frame_info(frame, sector),
+            view=ViewReading(findings.view, findings.view_confidence, findings.view_probabilities),
+            structures=tuple(_structure(found, frame) for found in findings.structures),
+            landmarks=findings.landmarks,
+            targets=aims,
+            measurements=measurements,
+            solar=solar,
+            warnings=frame.warnings + ((NERVE_NOTICE,) if aims else ()),
+            timings=(
+                Timing("preprocess", 1e3 * (prepared - started)),
+                Timing("network", 1e3 * (answered - prepared)),
+                Timing("interpret", 1e3 * (ended - answered)),
+            ),
+        )
+
+    def raw_mask(self, frame: Frame) -> NDArray[np.uint8]:
+        """The network's own mask (H, W) of structure ids in frame pixels, before any threshold or abstention."""
+        spec = self._session.spec
+        picture, placement = letterbox(frame, find_sector(frame), spec.input_height, spec.input_width)
+        labels = self._session.run(picture).labels
+        size = (frame.width, frame.height)
+        flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpAffine(labels, placement.matrix(), size, flags=flags), dtype=np.uint8)
+
+    def _grade(
+        self,
+        frame: Frame,
+        sector: Box,
+        picture: NDArray[np.uint8],
+        findings: Findings,
+        evidence: tuple[tuple[Measurement, ...], Maps],
+    ) -> Solar:
+        fault = exposure_fault(picture)
+        if fault is not None:
+            return not_gradable(fault)
+        measurements, maps = evidence
+        gsus = grade_gsus(findings, measurements, maps.gsus, self._session.spec.thresholds.grade, frame.age_years)
+        pdus = self._grade_doppler(frame, sector, findings)
+        return Solar(gsus, pdus, combine(gsus, pdus))
+
+    def _grade_doppler(self, frame: Frame, sector: Box, findings: Findings) -> Pdus:
+        recess = findings.structure("anterior_recess")
+        if not has_colour_flow(frame, sector):
+            return grade_pdus(None, "no Doppler picture", self._rules)
+        if recess is None:
+            return grade_pdus(None, findings.withheld or "anterior_recess not delineated", self._rules)
+        return grade_pdus(measure_flow(frame, recess), None, self._rules)
+
+
+def paint_mask(reading: Reading) -> NDArray[np.uint8]:
+    """The reading's structures as a mask (H, W) of protocol ids; the higher row of the table wins where two meet."""
+    mask = np.zeros((reading.frame.height, reading.frame.width), np.uint8)
+    for found in sorted(reading.structures, key=lambda s: structure(s.name).id, reverse=True):
+        parts = [np.round(part * 16).astype(np.int32) for part in found.contours]
+        cv2.fillPoly(mask, parts, structure(found.name).id, shift=4)
+    return mask
+
+
+def _identity(picture: NDArray[np.uint8], frame: Frame, model: ModelId) -> str:
+    digest = hashlib.blake2b(picture.tobytes(), digest_size=12)
+    digest.update(f"{frame.source}|{frame.index}|{frame.regions}|{model.sha256}".encode())
+    return digest.hexdigest()
+
+
+def _frame_info(frame: Frame, sector: Box) -> FrameInfo:
+    spacing = frame.spacing_at((sector[0] + sector[2]) / 2, (sector[1] + sector[3]) / 2)
+    return FrameInfo(
+        frame.width,
+        frame.height,
+        frame.index,
+        frame.source,
+        spacing,
+        frame.spacing_source if spacing else None,
+        frame.laterality,
+        sector,
+    )
+
+
+def _structure(found: FoundStructure, frame: Frame) -> StructureReading:
+    points = np.concatenate(found.contours)
+    low, high = points.min(axis=0), points.max(axis=0)
+    centre = (low + high) / 2
+    spacing = frame.spacing_at(float(centre[0]), float(centre[1]))
+    return StructureReading(
+        name=found.structure.name,
+        confidence=found.confidence,
+        area_px=found.area_px,
+        area_mm2=found.area_px * spacing[0] * spacing[1] if spacing else None,
+        bbox=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+        contours=found.contours,
+    )
