@@ -1,7 +1,215 @@
-"""hipsono: one program, one verb per job. A room is imported only when its verb is used."""
+"""hipsono: one program, one verb per job. A room is imported only when its verb is used.
 
+Exit 0 done, 1 some inputs failed (they are listed), 2 the call was wrong. Results go to stdout or files, talk to stderr.
+"""
+
+import json
 import sys
 from pathlib import Path
+from typing import Annotated
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
+
+import typer  # noqa: E402
+
+from model.anatomy import Laterality, View  # noqa: E402
+
+app = typer.Typer(
+    help="Reads hip ultrasound: structures, landmarks, targets and SOLAR grades. Research use; not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Labelled data sets: check, split.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+ModelOption = Annotated[Path | None, typer.Option("--model", help="ONNX file; the starter model without it.")]
+HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
+PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
+
+
+def main() -> None:
+    """The entry point: what a user can mend is told in one line, without a traceback."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        fail(str(error))
+
+
+def fail(message: str) -> None:
+    """Say what was wrong and end with exit code 2."""
+    say(f"hipsono: {message}")
+    raise SystemExit(2)
+
+
+def say(message: str) -> None:
+    """Talk goes to stderr; stdout is for results."""
+    sys.stderr.write(message + "\n")
+
+
+def need_training() -> None:
+    """Raises SystemExit with the cure where the train extra is not installed."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        fail("this verb trains or exports a network: install the extra with  pip install -e '.[train]'")
+
+
+@app.command()
+def demo(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
+    """Serve the viewer with phantom cines of the three hip views playing.  Example: hipsono demo"""
+    from serving.demo import run_demo
+
+    run_demo(host, port)
+
+
+@app.command()
+def serve(host: HostOption = "127.0.0.1", port: PortOption = 8000, model: ModelOption = None) -> None:
+    """Serve readings over HTTP and WebSocket.  Example: hipsono serve --port 8080"""
+    from serving.app import run_server
+    from serving.settings import Settings
+
+    chosen = {} if model is None else {"model": model}
+    run_server(Settings(host=host, port=port, **chosen))
+
+
+@app.command()
+def read(
+    files: Annotated[list[Path], typer.Argument(help="Pictures, DICOM files, videos, or folders of them.")],
+    overlay: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.")] = None,
+    spacing_mm: Annotated[str | None, typer.Option(help="ROW,COL in mm per pixel, for pictures without a scale.")] = None,
+    laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
+    age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
+    model: ModelOption = None,
+) -> None:
+    """One Reading a line (JSON) on stdout.  Example: hipsono read study/ --overlay shown/"""
+    from serving.batch import ReadOptions, read_files
+
+    options = ReadOptions(model, overlay, spacing_mm, laterality, age_years)
+    failures = 0
+    for line in read_files(files, options):
+        if line.error is None:
+            sys.stdout.write(line.text + "\n")
+        else:
+            failures += 1
+            say(f"{line.source}: {line.error}")
+    raise SystemExit(1 if failures else 0)
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many phantoms.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="First seed; each phantom has its own.")] = 0,
+    view: Annotated[View | None, typer.Option(help="Only this view.")] = None,
+    dicom: Annotated[bool, typer.Option("--dicom", help="Write DICOM files instead of a data set.")] = False,
+    cine: Annotated[int, typer.Option("--cine", min=0, help="Frames of a cine for each phantom.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores without it.")] = None,
+) -> None:
+    """Labelled synthetic sonograms with exact truth.  Example: hipsono phantom -n 300 --seed 1000000 -o data/exam"""
+    from datasets.phantom.write import PhantomOrder, write_phantoms
+
+    written = write_phantoms(PhantomOrder(n, seed, view, cine, dicom), out, workers)
+    say(f"{written} phantoms in {out}")
+
+
+@data_app.command("check")
+def data_check(folder: Path) -> None:
+    """Every defect of a data set, named with its file.  Example: hipsono data check data/exam"""
+    from datasets.store import check_store
+
+    defects = check_store(folder)
+    for defect in defects:
+        sys.stdout.write(f"{defect}\n")
+    say(f"{folder}: {len(defects)} defects")
+    raise SystemExit(1 if defects else 0)
+
+
+@data_app.command("split")
+def data_split(
+    folder: Path,
+    out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")],
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+) -> None:
+    """Train, validation and calibration by patient; look-alikes stay together.  Example: hipsono data split data/scans -o split.json"""
+    from datasets.split import split_patients, write_split
+    from datasets.store import open_store
+
+    split = split_patients(open_store(folder), seed=seed)
+    write_split(split, out)
+    say(f"{len(split.train)} train, {len(split.validation)} validation, {len(split.calibration)} calibration -> {out}")
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="TOML file, such as training/recipes/starter.toml.")],
+    data: Annotated[Path, typer.Option(help="Data set folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Run folder.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder, if there is one.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, gpu or gpu:N.")] = "cpu",
+) -> None:
+    """Train a network.  Example: hipsono train training/recipes/starter.toml --data data/starter -o runs/starter"""
+    need_training()
+    from training.loop import train as run
+    from training.recipe import load_recipe
+
+    run(load_recipe(recipe), data, out, resume=resume, device=device)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="ONNX file to write.")],
+) -> None:
+    """One self-contained ONNX file of a run's best network.  Example: hipsono export runs/starter -o hip.onnx"""
+    need_training()
+    from training.export import export as write
+
+    write(run, out)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="ONNX file, or a run folder.")],
+    data: Annotated[Path, typer.Option(help="Data set folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for report.html and report.json.")],
+) -> None:
+    """How well a network reads a data set.  Example: hipsono evaluate hip.onnx --data data/exam -o report"""
+    need_training()
+    from training.evaluate import evaluate as examine
+
+    examine(model, data, out)
+
+
+@app.command()
+def bench(
+    frames: Annotated[int, typer.Option(min=10, help="Timed rounds.")] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: ModelOption = None,
+) -> None:
+    """Latency of a whole request against the bare network, in one run.  Example: hipsono bench"""
+    from serving.bench import bench as measure
+
+    report = measure(frames, model)
+    sys.stdout.write((report.to_json() if as_json else report.table()) + "\n")
+
+
+@app.command()
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: ModelOption = None,
+) -> None:
+    """Versions, providers, model, thresholds.  Example: hipsono info --json"""
+    from serving.about import about
+
+    told = about(model)
+    if as_json:
+        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        return
+    for name, value in told.items():
+        sys.stdout.write(f"{name:12} {value}\n")
+
+
+if __name__ == "__main__":
+    main()
