@@ -1,0 +1,165 @@
+"""Seed -> Sample: draws the person, the scene and the scanner, renders, and writes down the truth."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from datasets.phantom.acoustics import echo, tissue_maps, with_floors
+from datasets.phantom.body import Body, draw_body
+from datasets.phantom.graphics import burn_in, colour_flow, draw_box, polygon_mask, walk_flow, within_box
+from datasets.phantom.longitudinal import longitudinal
+from datasets.phantom.other import other_picture, other_scene
+from datasets.phantom.scanner import Probe, draw_beam, draw_display, draw_disturbances, draw_probe
+from datasets.phantom.scene import Scene, mirrored, shifted, span_mm
+from datasets.phantom.screen import (
+    Screen,
+    compress,
+    draw_screen,
+    paint_truth,
+    place_landmarks,
+    scan_convert,
+    vendor_look,
+)
+from datasets.phantom.transverse import iliopectineal, inferomedial
+from datasets.sample import Acquisition, Sample, Truth
+from model.anatomy import LANDMARKS, Laterality, View
+from model.frame import Frame, Region
+
+SHARES: Final = {View.ILIOPECTINEAL: 0.26, View.INFEROMEDIAL: 0.2, View.LONGITUDINAL: 0.36, View.OTHER: 0.18}
+SOURCE: Final = "phantom"
+_FLOW_FRACTION: Final = {0: (0.0, 0.0), 1: (0.008, 0.05), 2: (0.07, 0.12), 3: (0.14, 0.55)}
+_SEED_SALT: Final = 20261121
+
+
+def phantom(seed: int, view: View | None = None) -> Sample:
+    """One labelled phantom sonogram, the same for the same seed and view."""
+    rng = np.random.default_rng([_SEED_SALT, seed])
+    chosen = View(rng.choice(list(SHARES), p=list(SHARES.values())))
+    view = view or chosen
+    body = draw_body(rng)
+    if view is View.OTHER and rng.random() < 0.45:
+        return _sample(seed, body, Frame(other_picture(rng)), _nothing(), Acquisition())
+    scene = _draw_scene(view, body, rng)
+    flipped = bool(rng.random() < 0.5)
+    scene = mirrored(scene) if flipped else scene
+    left, right, deep = span_mm(scene)
+    scene = shifted(scene, -(left + right) / 2 + rng.normal(0, 0.05) * (right - left))
+    probe = draw_probe((right - left, deep), rng)
+    return _render(seed, (scene, body, probe, flipped), rng)
+
+
+def phantoms(seeds: Iterable[int], view: View | None = None, workers: int | None = None) -> Iterator[Sample]:
+    """Phantoms of many seeds, in order, drawn in parallel processes (all cores unless told)."""
+    if workers == 1:
+        yield from (phantom(seed, view) for seed in seeds)
+        return
+    with ProcessPoolExecutor(workers, initializer=_single_thread) as pool:
+        yield from pool.map(partial(phantom, view=view), seeds, chunksize=4)
+
+
+def _single_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def _draw_scene(view: View, body: Body, rng: Generator) -> Scene:
+    draw = {
+        View.ILIOPECTINEAL: iliopectineal,
+        View.INFEROMEDIAL: inferomedial,
+        View.LONGITUDINAL: longitudinal,
+        View.OTHER: other_scene,
+    }[view]
+    return draw(body, rng)
+
+
+def _render(seed: int, drawn: tuple[Scene, Body, Probe, bool], rng: Generator) -> Sample:
+    scene, body, probe, flipped = drawn
+    beam, display, screen = draw_beam(rng), draw_display(rng), draw_screen(probe, rng)
+    maps = tissue_maps(scene, probe, rng)
+    envelope = with_floors(echo(maps, probe, beam, draw_disturbances(rng), rng), beam, maps, rng)
+    picture = vendor_look(scan_convert(compress(envelope, maps, probe, display), probe, screen), display.smoothing)
+    mask = paint_truth(scene, probe, screen)
+    truth = _truth(scene, screen, mask)
+    pixels: NDArray[np.uint8] = picture
+    doppler = rng.random() < (0.35 if scene.view is View.LONGITUDINAL else 0.15)
+    burn_in(picture, screen, rng)
+    if doppler:
+        pixels, truth = _with_doppler(picture, (scene, screen), truth, rng)
+    if rng.random() < 0.3:
+        pixels = _jpeg(pixels, int(rng.integers(45, 95)))
+    spacing = (screen.spacing_row_mm, screen.spacing_column_mm)
+    frame = Frame(
+        pixels,
+        regions=(Region(*screen.box, spacing_mm=spacing),),
+        spacing_source=SOURCE,
+        laterality=Laterality.LEFT if rng.random() < 0.5 else Laterality.RIGHT,
+        age_years=round(body.age_years, 1),
+    )
+    acquisition = Acquisition(
+        probe.kind, probe.depth_mm, probe.frequency_mhz, 60 * (display.median_level - 0.38), body.bmi, flipped
+    )
+    return _sample(seed, body, frame, truth, acquisition)
+
+
+def _with_doppler(
+    picture: NDArray[np.uint8], place: tuple[Scene, Screen], truth: Truth, rng: Generator
+) -> tuple[NDArray[np.uint8], Truth]:
+    scene, screen = place
+    if scene.synovium_mm is None:
+        empty = np.zeros_like(picture)
+        return colour_flow(picture, draw_box(screen, empty, rng), empty, rng), truth
+    grade = int(rng.integers(0, 4))
+    inside = polygon_mask(screen, scene.synovium_mm) & (picture > 0)
+    box = draw_box(screen, inside, rng)
+    flow = walk_flow(within_box(inside, box), rng.uniform(*_FLOW_FRACTION[grade]), rng)
+    recess = truth.mask == 9 if truth.mask is not None else inside
+    fraction = float((flow.astype(bool) & recess).sum() / max(int(recess.sum()), 1))
+    rgb = colour_flow(picture, box, flow, rng)
+    return rgb, replace(truth, pdus=_pdus(fraction), flow_fraction=fraction)
+
+
+def _pdus(fraction: float) -> int:
+    """The calibrated reading of a measured colour fraction (annotation protocol)."""
+    return 0 if fraction == 0 else 1 + int(fraction > 0.06) + int(fraction > 0.12)
+
+
+def _truth(scene: Scene, screen: Screen, mask: NDArray[np.uint8]) -> Truth:
+    points = place_landmarks(scene, screen, mask)
+    names = [landmark.name for landmark in LANDMARKS]
+    ends = points[[names.index("head_neck_junction"), names.index("capsule_insertion")]]
+    whole = scene.gsus is not None and bool(np.isfinite(ends).all())
+    if not whole:
+        return Truth(scene.view, mask, points)
+    return Truth(
+        scene.view,
+        mask,
+        points,
+        gsus=scene.gsus,
+        capsule_distance_mm=scene.capsule_distance_mm,
+        sagitta_mm=scene.sagitta_mm,
+        sagitta_ratio=scene.sagitta_ratio,
+    )
+
+
+def _nothing() -> Truth:
+    return Truth(View.OTHER, None, np.full((len(LANDMARKS), 2), np.nan))
+
+
+def _sample(seed: int, body: Body, frame: Frame, truth: Truth, acquisition: Acquisition) -> Sample:
+    name = f"phantom-{seed:07d}"
+    frame = replace(frame, source=name, age_years=round(body.age_years, 1))
+    if truth.mask is None:
+        truth = replace(truth, mask=np.zeros((frame.height, frame.width), np.uint8))
+    return Sample(frame, truth, name, f"{name}-a", "construction", acquisition)
+
+
+def _jpeg(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    flag = cv2.IMREAD_GRAYSCALE if pixels.ndim == 2 else cv2.IMREAD_COLOR
+    return np.asarray(cv2.imdecode(data, flag), np.uint8)

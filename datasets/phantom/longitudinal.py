@@ -1,0 +1,199 @@
+"""The SOLAR view: along the femoral neck, from the acetabular rim to the distal insertion of the capsule."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from scipy.interpolate import PchipInterpolator
+
+from datasets.phantom.body import WIDE_MM, Body, clutter_organs, level, line_at, muscle, skin_and_fat
+from datasets.phantom.scene import Interface, Mark, Patch, Region, Scene, Texture, band, between, rough
+from model.anatomy import View
+from model.geometry import Points, perpendicular_span, sagitta
+
+BONE_BAND_MM = 1.5
+_DISTENSION_MM = {0: (0.0, 0.0), 1: (0.8, 2.2), 2: (1.8, 4.2), 3: (3.4, 6.5)}
+_SAGITTA_MM = {0: (-2.4, -1.0), 1: (-1.9, -0.8), 2: (-0.35, 0.35), 3: (1.0, 4.2)}
+
+
+@dataclass(frozen=True, slots=True)
+class Hip:
+    """Drawn sizes of a hip along its neck; x runs from proximal (negative) to distal."""
+
+    gsus: int
+    distance_mm: float
+    sagitta_mm: float
+    radius_mm: float
+    neck_mm: float
+    hollow_mm: float
+    tilt: float
+    top_mm: float
+    cartilage_mm: float
+
+
+def draw_hip(body: Body, rng: Generator) -> Hip:
+    """A hip of a grade drawn evenly; millimetres of neighbouring grades overlap, shape does not."""
+    s, gsus = body.growth, int(rng.integers(0, 4))
+    years = min(body.age_years, 16.0)
+    normal = 3.7 + 0.19 * (years - 0.5) + rng.normal(0, 0.35 + 0.016 * years)
+    radius = rng.uniform(21.5, 26.5) * s
+    return Hip(
+        gsus=gsus,
+        distance_mm=normal + rng.uniform(*_DISTENSION_MM[gsus]) * (0.6 + 0.4 * s),
+        sagitta_mm=rng.uniform(*_SAGITTA_MM[gsus]) * (0.55 + 0.45 * s),
+        radius_mm=radius,
+        neck_mm=rng.uniform(0.95, 1.3) * radius,
+        hollow_mm=rng.uniform(1.6, 3.4) * (0.5 + 0.5 * s),
+        tilt=rng.normal(0.05, 0.09),
+        top_mm=body.skin_mm + body.fat_mm + rng.uniform(11, 22) * (0.35 + 0.65 * s),
+        cartilage_mm=rng.uniform(1, 2) * np.interp(body.age_years, [0.5, 8, 18], [2.2, 1.5, 1]),
+    )
+
+
+def longitudinal(body: Body, rng: Generator) -> Scene:
+    """The scene of a drawn hip, with its exact capsule distance and sagitta."""
+    hip = draw_hip(body, rng)
+    rim, head, neck, shaft, ilium = _cortex(hip, rng)
+    start, chord_xy = _capsule_chord(hip, neck)
+    capsule_neck = _over_chord(start, neck[-1], hip.sagitta_mm)
+    capsule_head = _over_head(rim, head, start, hip)
+    outer = np.concatenate([capsule_head[:-1], capsule_neck])
+    distance, _ = perpendicular_span(neck, capsule_neck)
+    height, chord = sagitta(capsule_neck)
+    cortex = np.concatenate([head, neck[1:]])
+    recess = between(outer, cortex)
+    patches, lines = _tissue(hip, body, (ilium, rim, head, neck, shaft), outer, rng)
+    regions = (
+        Region("femoral_head", band(head, BONE_BAND_MM)),
+        Region("femoral_neck", band(neck, BONE_BAND_MM)),
+        Region("anterior_recess", recess),
+    )
+    marks = (
+        Mark("head_neck_junction", float(neck[0, 0]), float(neck[0, 1])),
+        Mark("acetabular_rim", float(rim[0]), float(rim[1])),
+        Mark("capsule_insertion", float(neck[-1, 0]), float(neck[-1, 1])),
+    )
+    synovium = between(capsule_neck + [0.0, 0.7], neck - [0.0, 0.4])
+    return Scene(View.LONGITUDINAL, tuple(patches), tuple(lines), regions, marks, hip.gsus, distance, height, height / chord, synovium)
+
+
+def _cortex(hip: Hip, rng: Generator) -> tuple[Points, Points, Points, Points, Points]:
+    """Rim point, head arc, neck, shaft and ilium lines, turned by the hip's tilt about the head's top."""
+    r = hip.radius_mm
+    first, last = np.radians(-rng.uniform(28, 42)), np.radians(rng.uniform(36, 50))
+    angle = np.linspace(first, last, 90)
+    head = np.stack([r * np.sin(angle), hip.top_mm + r * (1 - np.cos(angle))], axis=1)
+    junction = head[-1]
+    end = junction + [hip.neck_mm, rng.uniform(0.02, 0.16) * hip.neck_mm]
+    at = np.linspace(0, 1, 80)
+    sag = hip.hollow_mm * (4 * at * (1 - at)) ** rng.uniform(0.8, 1.3)
+    neck = junction + at[:, None] * (end - junction) + np.stack([np.zeros(80), sag], axis=1)
+    neck[:, 1] += rough(neck[:, 0], 0.06, 9, rng) * np.sin(np.pi * at)
+    beyond = np.linspace(0, WIDE_MM, 80)
+    shaft = end + np.stack([beyond, -rng.uniform(0.5, 3) * (1 - np.exp(-beyond / 6)) + 0.06 * beyond], axis=1)
+    rim = head[0] + [rng.uniform(-1.5, 0.5), -hip.cartilage_mm - rng.uniform(0.6, 1.6)]
+    back = np.linspace(0, WIDE_MM, 80)
+    ilium = (rim + np.stack([-back, rng.uniform(-0.1, 0.25) * back + rough(back, 0.2, 12, rng) * (back > 1)], axis=1))[::-1]
+    turn = np.array([[np.cos(hip.tilt), np.sin(hip.tilt)], [-np.sin(hip.tilt), np.cos(hip.tilt)]])
+    centre = np.array([0.0, hip.top_mm])
+    shift = np.array([rng.uniform(-9, 1) * hip.radius_mm / 24, 0.0])
+    turned = [(part - centre) @ turn + centre + shift for part in (rim[None], head, neck, shaft, ilium)]
+    return turned[0][0], turned[1], turned[2], turned[3], turned[4]
+
+
+def _capsule_chord(hip: Hip, neck: Points) -> tuple[Points, Points]:
+    """Where the outer capsule lies over the head-neck junction, so that the largest distance comes out as drawn."""
+    junction, end = neck[0], neck[-1]
+    along = (end - junction) / np.hypot(*(end - junction))
+    up = np.array([along[1], -along[0]])
+    low, high = 0.3, 3 * hip.distance_mm
+    start = junction
+    for _ in range(18):
+        lift = (low + high) / 2
+        start = junction + up * lift
+        reached, _ = perpendicular_span(neck[::4], _over_chord(start, end, hip.sagitta_mm)[::2])
+        low, high = (lift, high) if reached < hip.distance_mm else (low, lift)
+    return start, end
+
+
+def _over_chord(start: Points, end: Points, sagitta_mm: float) -> Points:
+    """The outer capsule over the neck: a parabola of that sagitta over its chord."""
+    at = np.linspace(0, 1, 80)
+    along = (end - start) / np.hypot(*(end - start))
+    up = np.array([along[1], -along[0]])
+    return start + at[:, None] * (end - start) + 4 * sagitta_mm * (at * (1 - at))[:, None] * up
+
+
+def _over_head(rim: Points, head: Points, start: Points, hip: Hip) -> Points:
+    """The outer capsule from the rim over the head's cartilage to above the junction.
+
+    Knots close above the cartilage, so that the capsule leaves the head only towards the neck."""
+    middle = len(head) // 2
+    centre = _centre_of(head, hip)
+    outward = (head - centre) / np.hypot(*(head - centre).T)[:, None]
+    thin = hip.cartilage_mm + 0.5 * min(hip.distance_mm, 6.0)
+    lift = float(np.hypot(*(start - head[-1])))
+    places = ((middle // 2, 0.85 * thin), (middle, thin), (int(0.78 * len(head)), 0.6 * thin + 0.4 * lift))
+    knots = np.array([rim, *(head[k] + outward[k] * t for k, t in places), start])
+    steps = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(knots, axis=0).T))])
+    return np.asarray(PchipInterpolator(steps, knots)(np.linspace(0, steps[-1], len(head) + 2)))
+
+
+def _centre_of(head: Points, hip: Hip) -> Points:
+    """The centre of the head's circle, from its arc."""
+    chord = head[-1] - head[0]
+    half = np.hypot(*chord) / 2
+    down = np.array([-chord[1], chord[0]]) / (2 * half)
+    return np.asarray((head[0] + head[-1]) / 2 + down * np.sqrt(max(hip.radius_mm**2 - half**2, 0.0)))
+
+
+def _tissue(
+    hip: Hip, body: Body, bones: tuple[Points, Points, Points, Points, Points], outer: Points, rng: Generator
+) -> tuple[list[Patch], list[Interface]]:
+    ilium, rim, head, neck, shaft = bones
+    patches, lines, fascia = skin_and_fat(body, rng)
+    bone = np.concatenate([ilium, rim[None], head, neck[1:], shaft[1:]])
+    floor = np.stack([bone[:, 0], bone[:, 1] * 0 + 200.0], axis=1)
+    divide = line_at(float(fascia[:, 1].mean()) + rng.uniform(0.3, 0.6) * max(hip.top_mm - float(fascia[:, 1].mean()), 4), 0.0, 0.5, rng)
+    patches += [muscle(between(fascia, divide), rng), muscle(between(divide, floor), rng, hip.tilt)]
+    lines += [Interface(divide, level(7, rng), 0.25)]
+    extra = clutter_organs((-25, float(fascia[0, 1]), 25, hip.top_mm), rng)
+    patches += extra[0]
+    lines += extra[1]
+    inner = np.concatenate([head, neck[1:]])
+    patches.append(Patch(between(outer, inner), level(3, rng, 2), 0.7, softness_mm=0.15))
+    patches += _inside(hip, outer, head, neck, rng)
+    lines += [
+        Interface(outer, level(7, rng), 0.35, rng.uniform(0.3, 0.8)),
+        Interface(outer - [0.0, rng.uniform(0.8, 2.5)], level(4, rng), 0.3, 0.5),
+    ]
+    labrum = np.array([rim + [-0.8, 0.3], rim + [3.2 * body.growth, -1.0 * body.growth], rim + [3.0 * body.growth, 1.2]])
+    patches.append(Patch(labrum, level(8, rng), 0.9))
+    shade = rng.uniform(-6, 2)
+    patches.append(Patch(between(bone, floor), -30 + shade, 14.0, Texture.PLAIN, 0.0, 0.15))
+    lines += [Interface(part, level(24, rng, 4), rng.uniform(0.2, 0.4), rng.uniform(0.5, 1.1), True) for part in (ilium, head, neck, shaft)]
+    return patches, lines
+
+
+def _inside(hip: Hip, outer: Points, head: Points, neck: Points, rng: Generator) -> list[Patch]:
+    """Cartilage over the head; capsule layers, fluid and synovium over the neck."""
+    centre = _centre_of(head, hip)
+    outward = (head - centre) / np.hypot(*(head - centre).T)[:, None]
+    patches = [Patch(between(head + outward * hip.cartilage_mm, head), level(-20, rng, 3), 0.9, softness_mm=0.2)]
+    over = outer[len(head) + 1 :]
+    lower = np.stack([np.interp(np.linspace(0, 1, len(over)), np.linspace(0, 1, len(neck)), neck[:, k]) for k in (0, 1)], axis=1)
+    front = rng.uniform(0.18, 0.4) if hip.gsus else 0.46
+    back = rng.uniform(0.62, 0.9) if hip.gsus else 0.54
+    fade = np.linspace(0, 1, len(over))[:, None]
+    profile = np.clip(np.minimum(fade * 9, (1 - fade) * 7), 0, 1)
+    middle = (front + back) / 2
+    top = over + (lower - over) * (middle + (front - middle) * profile)
+    bottom = over + (lower - over) * (middle + (back - middle) * profile)
+    if hip.gsus == 0:
+        return [*patches, Patch(between(top, bottom), level(6, rng), 0.7, softness_mm=0.1)]
+    fluid = hip.gsus == 1 or rng.random() < 0.55
+    patches.append(Patch(between(top, bottom), level(-30 if fluid else -11, rng, 3), 0.12 if fluid else 0.6, softness_mm=0.2))
+    if fluid and rng.random() < 0.5:
+        part = between(top + (bottom - top) * rng.uniform(0.55, 0.75), bottom)
+        patches.append(Patch(part, level(-11, rng), 0.6, Texture.SPARSE))
+    return patches

@@ -1,0 +1,207 @@
+"""The two views with the femoral vessels: iliopectineal (AIIS to IPE), and inferomedial acetabulum.
+
+Lateral is at positive x; the caller mirrors.
+"""
+
+import numpy as np
+from numpy.random import Generator
+from scipy.interpolate import PchipInterpolator
+
+from datasets.phantom.body import Body, across, clutter_organs, level, line_at, muscle, skin_and_fat, vessel
+from datasets.phantom.scene import Interface, Mark, Patch, Region, Scene, Texture, band, between, ellipse, rough
+from model.anatomy import View
+from model.geometry import Points
+
+BONE_BAND_MM = 1.5
+_DEEP_MM = 200.0
+
+
+def iliopectineal(body: Body, rng: Generator) -> Scene:
+    """AIIS lateral, notch, eminence medial; tendon on the notch, nerve, artery and vein above."""
+    s = body.growth
+    apart = rng.uniform(25, 37) * s
+    notch_z = body.skin_mm + body.fat_mm + rng.uniform(20, 31) * (0.42 + 0.58 * s)
+    bone = _pelvic_brim(apart, notch_z, s, rng)
+    eminence, aiis = _summit(bone, -apart / 2, 0.25 * apart), _summit(bone, apart / 2, 0.25 * apart)
+    reach = 0.25 * (bone[aiis, 0] - bone[eminence, 0])
+    patches, lines, fascia = skin_and_fat(body, rng)
+    top = float(fascia[:, 1].mean())
+    patches += _muscles(bone, fascia, bone[eminence], rng)
+    extra = clutter_organs((-28, top, 28, notch_z - 5), rng)
+    patches, lines = patches + extra[0], lines + extra[1]
+    tendon, soft, edges = _tendon(bone, bone[eminence], s, rng)
+    patches, lines = patches + soft, lines + edges
+    artery, vein, soft, edges = _bundle((float(bone[eminence, 0]) + rng.uniform(-7, 4) * s, top), float(bone[eminence, 1]), s, rng)
+    patches, lines = patches + soft, lines + edges
+    patches += _bone_patch(bone, rng)
+    lines.append(_cortex(bone, rng))
+    regions = (
+        Region("aiis", band(_along(bone, aiis, reach), BONE_BAND_MM)),
+        Region("psoas_tendon", tendon),
+        Region("iliopectineal_eminence", band(_along(bone, eminence, reach), BONE_BAND_MM)),
+        Region("femoral_artery", artery),
+        Region("femoral_vein", vein),
+    )
+    marks = (
+        Mark("aiis", float(bone[aiis, 0]), float(bone[aiis, 1])),
+        Mark("iliopectineal_eminence", float(bone[eminence, 0]), float(bone[eminence, 1])),
+    )
+    return Scene(View.ILIOPECTINEAL, tuple(patches), tuple(lines), regions, marks)
+
+
+def inferomedial(body: Body, rng: Generator) -> Scene:
+    """The inferomedial acetabular edge as a rounded summit, the head's edge beside it, vessels above."""
+    s = body.growth
+    summit_z = body.skin_mm + body.fat_mm + rng.uniform(17, 32) * (0.42 + 0.58 * s)
+    x = across()
+    left, right = rng.uniform(0.35, 0.9), rng.uniform(0.25, 0.8)
+    width = rng.uniform(5, 11) * s
+    rise = np.where(x < 0, left, right) * (np.sqrt(x**2 + width**2) - width)
+    bone = np.stack([x, summit_z + np.minimum(rise, rng.uniform(9, 20)) + rough(x, 0.25, 11, rng)], axis=1)
+    top = _summit(bone, 0.0, 5 * s)
+    patches, lines, fascia = skin_and_fat(body, rng)
+    fascia_z = float(fascia[:, 1].mean())
+    patches += _adductors(bone, fascia, s, rng)
+    extra = clutter_organs((-25, fascia_z, 25, summit_z - 4), rng)
+    patches, lines = patches + extra[0], lines + extra[1]
+    artery, vein, soft, edges = _bundle((rng.uniform(-3, 9) * s, fascia_z), summit_z, s, rng)
+    patches, lines = patches + soft, lines + edges
+    patches += _bone_patch(bone, rng)
+    lines.append(_cortex(bone, rng))
+    soft, edges = _head_edge(bone, s, rng)
+    patches, lines = patches + soft, lines + edges
+    reach = 3.0 if body.age_years < 3 else 6.0
+    regions = (
+        Region("femoral_artery", artery),
+        Region("femoral_vein", vein),
+        Region("inferomedial_acetabulum", band(_along(bone, top, reach), BONE_BAND_MM)),
+    )
+    marks = (Mark("inferomedial_acetabulum", float(bone[top, 0]), float(bone[top, 1])),)
+    return Scene(View.INFEROMEDIAL, tuple(patches), tuple(lines), regions, marks)
+
+
+def _pelvic_brim(apart: float, notch_z: float, s: float, rng: Generator) -> Points:
+    high_aiis, high_ipe = rng.uniform(5, 12) * s, rng.uniform(3, 6) * s
+    notch_x = rng.uniform(-0.12, 0.18) * apart
+    knots = [
+        (-90.0, notch_z + rng.uniform(0, 12)),
+        (-apart / 2 - rng.uniform(12, 22) * s, notch_z + rng.uniform(1, 9) * s),
+        (-apart / 2 - rng.uniform(4, 7) * s, notch_z - high_ipe + rng.uniform(0.8, 2.5) * s),
+        (-apart / 2, notch_z - high_ipe),
+        (-apart / 2 + rng.uniform(0.18, 0.26) * apart, notch_z - high_ipe * rng.uniform(0.3, 0.6)),
+        (notch_x, notch_z),
+        (apart / 2 - rng.uniform(0.14, 0.22) * apart, notch_z - high_aiis * rng.uniform(0.3, 0.6)),
+        (apart / 2, notch_z - high_aiis),
+        (apart / 2 + rng.uniform(3, 6) * s, notch_z - high_aiis + rng.uniform(2, 5) * s),
+        (apart / 2 + rng.uniform(9, 15) * s, notch_z + rng.uniform(2, 12) * s),
+        (90.0, notch_z + rng.uniform(8, 20)),
+    ]
+    x = np.linspace(-90, 90, 721)
+    z = PchipInterpolator(*np.array(knots).T)(x)
+    return np.stack([x, z + rough(x, 0.18 * s, 7, rng)], axis=1)
+
+
+def _summit(bone: Points, near_x: float, within_mm: float) -> int:
+    """Index of the point nearest to the probe within a distance of x."""
+    inside = np.flatnonzero(np.abs(bone[:, 0] - near_x) <= within_mm)
+    return int(inside[np.argmin(bone[inside, 1])])
+
+
+def _along(bone: Points, middle: int, reach_mm: float) -> Points:
+    """The bone surface within a distance along the bone from a point, both ends exact."""
+    steps = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(bone, axis=0).T))])
+    at = np.linspace(steps[middle] - reach_mm, steps[middle] + reach_mm, 80)
+    return np.stack([np.interp(at, steps, bone[:, k]) for k in (0, 1)], axis=1)
+
+
+def _tendon(bone: Points, eminence: Points, s: float, rng: Generator) -> tuple[Points, list[Patch], list[Interface]]:
+    width, height = rng.uniform(7.6, 12.8) * s / 2, rng.uniform(4, 6.8) * s / 2
+    x = eminence[0] + rng.uniform(2, 8) * s
+    z = float(np.interp(x, bone[:, 0], bone[:, 1])) - rng.uniform(0.8, 4) * s - height
+    turn = rng.normal(0.1, 0.2)
+    outline = ellipse((x, z), (width, height), turn, 0.05, rng)
+    # Bright only near a right angle to the beam: anisotropy may take all its contrast.
+    bright = level(9, rng, 2) - rng.choice([0, 0, 0, 3, 6, 11]) * rng.random()
+    lines = [Interface(np.concatenate([outline, outline[:1]]), level(5, rng), 0.15)]
+    patches = [Patch(outline, bright, 1.1, Texture.FIBRES, turn, rng.uniform(0.1, 0.5))]
+    if rng.random() < 0.3:
+        cleft = ellipse((x + width * 1.3, z + rng.uniform(-1, 1)), (width * 0.3, height * 0.6), turn)
+        patches.append(Patch(cleft, level(3, rng), 0.5))
+    return outline, patches, lines
+
+
+def _bundle(
+    start: tuple[float, float], bone_z: float, s: float, rng: Generator
+) -> tuple[Points, Points, list[Patch], list[Interface]]:
+    """Nerve, artery and vein from lateral to medial between the fascia and the bone; (artery, vein, tissue, lines)."""
+    fascia_z = start[1]
+    radius = float(np.clip(rng.uniform(5, 8.5) * s, 2.5, 9)) / 2
+    room = max(bone_z - fascia_z, 4 * radius)
+    z = fascia_z + float(np.clip(rng.uniform(0.12, 0.42) * room + radius, radius + 0.3, max(room - radius - 1.5, radius + 0.3)))
+    squash = rng.uniform(0.86, 1.05)
+    artery_patches, artery_lines, artery = vessel((start[0], z), (radius, radius * squash), rng.normal(0, 0.2), rng)
+    wide = float(np.clip(rng.uniform(8, 13) * s, 3, 13)) / 2
+    compression = float(rng.choice([1.0, rng.uniform(0.12, 1.0)], p=[0.5, 0.5]))
+    tall = max(0.82 * wide * compression, 0.5)
+    gap = rng.uniform(0.2, 2.5) * s
+    offset = rng.uniform(0.25, 0.9) if rng.random() < 0.1 else 1.0
+    deep = z + rng.normal(0.3, 0.9) * s + (1 - offset) * (radius + tall + 1)
+    centre = (start[0] - offset * (radius + wide + gap), min(deep, max(bone_z - tall - 1.0, fascia_z + tall)))
+    vein_patches, vein_lines, vein = vessel(centre, (wide * (1 + 0.15 * (1 - compression)), tall), rng.normal(0, 0.15), rng)
+    nerve_at = (start[0] + radius + rng.uniform(2.5, 6) * s, z + rng.uniform(0, 3) * s)
+    nerve = ellipse(nerve_at, (rng.uniform(4.4, 10) * s / 2, rng.uniform(1.8, 3.8) * s / 2), rng.normal(0, 0.3), 0.12, rng)
+    sheath = ellipse(((start[0] + centre[0]) / 2, z), (radius + wide + gap + 1.5, max(radius, tall) + 1.5), rng.normal(0, 0.08), 0.05, rng)
+    patches = [Patch(sheath, level(3, rng), 0.6, softness_mm=0.7), Patch(nerve, level(6, rng), 0.8, Texture.SPARSE, softness_mm=0.4)]
+    return artery, vein, patches + vein_patches + artery_patches, vein_lines + artery_lines
+
+
+def _muscles(bone: Points, fascia: Points, eminence: Points, rng: Generator) -> list[Patch]:
+    """Iliopsoas on the notch, sartorius and rectus lateral of it, pectineus medial."""
+    deep = np.stack([bone[:, 0], np.full(len(bone), _DEEP_MM)], axis=1)
+    patches = [muscle(between(fascia, deep), rng)]
+    middle = eminence + [rng.uniform(6, 14), -rng.uniform(8, 14)]
+    patches.append(muscle(ellipse((middle[0], middle[1]), (rng.uniform(13, 20), rng.uniform(8, 13)), 0.1, 0.1, rng), rng, rng.normal(0, 0.3)))
+    side = rng.uniform(14, 26)
+    patches.append(muscle(ellipse((side, float(fascia[:, 1].mean()) + 5), (rng.uniform(8, 14), rng.uniform(3, 7)), -0.2, 0.1, rng), rng))
+    medial = (eminence[0] - rng.uniform(10, 20), eminence[1] - rng.uniform(2, 8))
+    patches.append(muscle(ellipse(medial, (rng.uniform(8, 14), rng.uniform(4, 8)), 0.2, 0.1, rng), rng, rng.normal(0.3, 0.2)))
+    return patches
+
+
+def _adductors(bone: Points, fascia: Points, s: float, rng: Generator) -> list[Patch]:
+    """Pectineus under the vessels, obturator externus on the bone."""
+    deep = np.stack([bone[:, 0], np.full(len(bone), _DEEP_MM)], axis=1)
+    split = line_at((float(fascia[:, 1].mean()) + float(bone[:, 1].min())) / 2 + rng.uniform(0, 4), rng.normal(0, 0.15), 0.6, rng)
+    upper = muscle(between(fascia, split), rng, rng.normal(0.2, 0.3))
+    lower = muscle(between(split, deep), rng, rng.normal(-0.3, 0.3))
+    summit = bone[np.argmin(bone[:, 1])]
+    oval = ellipse((summit[0] - rng.uniform(3, 12) * s, summit[1] - 3 * s), (rng.uniform(6, 12) * s, rng.uniform(3, 5) * s), 0.3, 0.12, rng)
+    return [upper, lower, muscle(oval, rng, rng.normal(0.3, 0.4))]
+
+
+def _head_edge(bone: Points, s: float, rng: Generator) -> tuple[list[Patch], list[Interface]]:
+    """The medial edge of the femoral head lateral of the acetabular edge, with its cartilage; sometimes out of reach."""
+    if rng.random() < 0.25:
+        return [], []
+    radius = rng.uniform(19, 25) * s
+    summit = bone[np.argmin(bone[:, 1])]
+    centre = summit + [radius + rng.uniform(2, 8) * s, radius + rng.uniform(-2, 8) * s]
+    angle = np.linspace(np.radians(-170), np.radians(-40), 80)
+    arc = centre + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    halo = centre + (radius + rng.uniform(0.8, 2.2)) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    clear = arc[:, 0] > summit[0] + 7.5 * max(s, 0.6)
+    if clear.sum() < 8:
+        return [], []
+    arc, halo = arc[clear], halo[clear]
+    inside = between(arc, np.stack([arc[:, 0], np.full(len(arc), _DEEP_MM)], axis=1))
+    patches = [Patch(between(halo, arc), level(-18, rng), 0.9), Patch(inside, level(-30, rng), 14.0, softness_mm=0.15)]
+    return patches, [_cortex(arc, rng)]
+
+
+def _bone_patch(bone: Points, rng: Generator) -> list[Patch]:
+    deep = np.stack([bone[:, 0], np.full(len(bone), _DEEP_MM)], axis=1)
+    return [Patch(between(bone, deep), level(-30, rng, 4), 14.0, softness_mm=0.15)]
+
+
+def _cortex(bone: Points, rng: Generator) -> Interface:
+    return Interface(bone, level(24, rng, 4), rng.uniform(0.2, 0.45), rng.uniform(0.5, 1.1), True)
