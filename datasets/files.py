@@ -1,0 +1,218 @@
+"""Any file, bytes or folder -> Frames: JPEG, PNG, DICOM and video, told apart by content, never by name.
+
+for frame in read_frames(path, FrameOptions(spacing_mm=(0.08, 0.08))): ...
+frame = decode_picture(jpeg_bytes)
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.dicom import read_dicom
+from datasets.palette import PNG_MAGIC, png_header
+from datasets.picture import UnreadableFile, check_size, grey_if_colourless
+from model.anatomy import Laterality
+from model.frame import Frame, Spacing, check_spacing, whole_frame
+
+__all__ = ["FileKind", "FrameOptions", "UnreadableFile", "decode_picture", "kind_of", "list_files", "read_frames"]
+
+HEAD_BYTES: Final = 1024
+_START_OF_FRAME: Final = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_REMEDY: Final = "give a JPEG, PNG, DICOM or video file (MP4, AVI, MKV)"
+
+
+class FileKind(StrEnum):
+    """What a file is, told by its first bytes."""
+
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    DICOM = "application/dicom"
+    VIDEO = "video"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameOptions:
+    """What the caller knows of a picture; it goes before what the file says. `spacing_mm` is (row, column)."""
+
+    spacing_mm: Spacing | None = None
+    laterality: Laterality = Laterality.UNKNOWN
+    age_years: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.spacing_mm is not None:
+            check_spacing(self.spacing_mm)
+
+    def apply(self, frame: Frame) -> Frame:
+        """The frame with what the caller knows. A given scale holds for every region the file names."""
+        if self.laterality is not Laterality.UNKNOWN:
+            frame = replace(frame, laterality=self.laterality)
+        if self.age_years is not None:
+            frame = replace(frame, age_years=self.age_years)
+        if self.spacing_mm is None:
+            return frame
+        regions = tuple(replace(region, spacing_mm=self.spacing_mm) for region in frame.regions)
+        regions = regions or whole_frame(frame.width, frame.height, self.spacing_mm)
+        kept = tuple(warning for warning in frame.warnings if not warning.startswith("no millimetres"))
+        return replace(frame, regions=regions, spacing_source="request", warnings=kept)
+
+
+NOTHING_KNOWN: Final = FrameOptions()
+
+
+def kind_of(head: bytes) -> FileKind | None:
+    """The kind of a file by its first bytes (HEAD_BYTES are enough), None for anything we do not read."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return FileKind.JPEG
+    if head.startswith(PNG_MAGIC):
+        return FileKind.PNG
+    if head[128:132] == b"DICM" or _begins_like_dicom(head):
+        return FileKind.DICOM
+    is_video = (
+        head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide")
+        or (head.startswith(b"RIFF") and head[8:12] == b"AVI ")
+        or head.startswith((b"\x1a\x45\xdf\xa3", b"\0\0\x01\xba", b"\0\0\x01\xb3"))
+    )
+    return FileKind.VIDEO if is_video else None
+
+
+def read_frames(
+    source: Path | bytes,
+    options: FrameOptions = NOTHING_KNOWN,
+    *,
+    name: str = "",
+    on_error: Callable[[UnreadableFile], None] | None = None,
+) -> Iterator[Frame]:
+    """The frames of a file, of its bytes, or of every picture in a folder (recursively, in the order of names).
+
+    Raises UnreadableFile; with `on_error` the error is handed over instead and the next file follows. Files of other
+    kinds in a folder are passed by.
+    """
+    files = list_files(source) if isinstance(source, Path) and source.is_dir() else (source,)
+    for file in files:
+        try:
+            yield from map(options.apply, _read_one(file, name or (str(file) if isinstance(file, Path) else "")))
+        except UnreadableFile as error:
+            if on_error is None:
+                raise
+            on_error(error)
+
+
+def list_files(folder: Path) -> tuple[Path, ...]:
+    """Every file below a folder that we can read, sorted by path."""
+    return tuple(path for path in sorted(folder.rglob("*")) if path.is_file() and kind_of(_head(path)) is not None)
+
+
+def decode_picture(data: bytes, name: str = "") -> Frame:
+    """The frame in a JPEG or PNG: grey where the picture has no colour, 16 bits scaled to 8, alpha laid on black.
+
+    Raises UnreadableFile; the size is looked at before anything is decoded.
+    """
+    kind = kind_of(data[:HEAD_BYTES])
+    if kind not in (FileKind.JPEG, FileKind.PNG):
+        raise UnreadableFile(name, f"a JPEG or PNG was expected, got {kind or 'something else'}", _REMEDY)
+    width, height = _jpeg_size(data) if kind is FileKind.JPEG else _png_size(data)
+    if not width or not _ends_well(data, kind):
+        raise UnreadableFile(name, f"the {kind.name} is cut short or broken ({len(data)} bytes)", "send the whole file")
+    check_size(name, width, height)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise UnreadableFile(name, f"the {kind.name} cannot be decoded: {error}", "save the picture again") from error
+    if picture is None:
+        raise UnreadableFile(name, f"the {kind.name} cannot be decoded", "save the picture again")
+    return Frame(_grey_or_rgb(np.asarray(picture)), source=name)
+
+
+def _read_one(source: Path | bytes, name: str) -> Iterator[Frame]:
+    kind = kind_of(source[:HEAD_BYTES] if isinstance(source, bytes) else _head(source))
+    if kind is None:
+        raise UnreadableFile(name, "it is no picture we know", _REMEDY)
+    if kind is FileKind.DICOM:
+        yield from read_dicom(source, name).frames()
+    elif kind is FileKind.VIDEO:
+        yield from _read_video(source, name)
+    else:
+        yield decode_picture(source if isinstance(source, bytes) else source.read_bytes(), name)
+
+
+def _read_video(source: Path | bytes, name: str) -> Iterator[Frame]:
+    if isinstance(source, bytes):  # OpenCV opens videos by path only
+        with tempfile.NamedTemporaryFile(suffix=".video") as file:
+            file.write(source)
+            file.flush()
+            yield from _read_video(Path(file.name), name)
+        return
+    video = cv2.VideoCapture(str(source))
+    try:
+        width, height = (int(video.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if not video.isOpened() or not width:
+            raise UnreadableFile(name, "the video cannot be opened", "convert it to MP4 with H.264")
+        check_size(name, width, height)
+        index = 0
+        while (read := video.read())[0]:
+            yield Frame(_grey_or_rgb(np.asarray(read[1])), source=name, index=index)
+            index += 1
+        if index == 0:
+            raise UnreadableFile(name, "the video holds no frame that can be decoded", "convert it to MP4 with H.264")
+    finally:
+        video.release()
+
+
+def _grey_or_rgb(picture: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """OpenCV's picture (grey, BGR or BGRA, 8 or 16 bits) as uint8 grey or RGB."""
+    deep = picture.dtype == np.uint16
+    levels = np.asarray(picture >> 8 if deep else picture, dtype=np.uint8)  # type: ignore[operator]
+    if levels.ndim == 2:
+        return levels
+    if levels.shape[2] == 4:
+        opaque = levels[..., 3:].astype(np.uint16)
+        levels = ((levels[..., :3] * opaque + 127) // 255).astype(np.uint8)
+    return grey_if_colourless(np.asarray(cv2.cvtColor(levels, cv2.COLOR_BGR2RGB), dtype=np.uint8))
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """(width, height) from the start-of-frame segment, (0, 0) where there is none."""
+    at = 2
+    while at + 9 < len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker in _START_OF_FRAME:
+            return int.from_bytes(data[at + 7 : at + 9]), int.from_bytes(data[at + 5 : at + 7])
+        alone = marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8
+        at += (1 if marker == 0xFF else 2) if alone else 2 + int.from_bytes(data[at + 2 : at + 4])
+    return 0, 0
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    try:
+        header = png_header(data)
+    except ValueError:
+        return 0, 0
+    return header.width, header.height
+
+
+def _ends_well(data: bytes, kind: FileKind) -> bool:
+    # A cut JPEG decodes to a picture that is half grey: nobody would notice.
+    return data.rfind(b"\xff\xd9" if kind is FileKind.JPEG else b"IEND", 2) > 0
+
+
+def _begins_like_dicom(head: bytes) -> bool:
+    """Files without preamble begin with an element of group 2 or 8, in either byte order."""
+    group, element = head[:2], head[2:4]
+    little = group in (b"\x02\0", b"\x08\0") and element[1:] == b"\0"
+    big = group in (b"\0\x02", b"\0\x08") and element[:1] == b"\0"
+    return len(head) > 132 and (little or big)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError as error:
+        raise UnreadableFile(str(path), f"it cannot be opened: {error}", "check the path and its rights") from error
