@@ -1,0 +1,123 @@
+"""HipNet: a mobile encoder, a light U-Net decoder, four heads."""
+
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import MobileNet_V3_Large_Weights, mobilenet_v3_large
+
+from model.anatomy import POINT_LANDMARKS, STRUCTURES, VIEWS, structure
+
+CLASSES: Final = 1 + len(STRUCTURES)
+THRESHOLDS: Final = 3
+"""Cumulative logits of the ordinal grade: above 0, above 1, above 2."""
+
+_TAPS: Final = (1, 3, 6, 12, 13)
+"""Last encoder block at strides 2, 4, 8, 16 and 32; later blocks are left out for size."""
+_TAP_CHANNELS: Final = (16, 24, 40, 112, 160)
+_WIDTHS: Final = (24, 48, 64, 96)
+_ATTENDED: Final = ("anterior_recess", "femoral_neck", "femoral_head")
+
+
+class Logits(NamedTuple):
+    """Raw outputs: structures (N, C, H/2, W/2), heat (N, L, H/4, W/4), presence (N, L), view (N, V), gsus (N, 3)."""
+
+    structures: Tensor
+    heat: Tensor
+    presence: Tensor
+    view: Tensor
+    gsus: Tensor
+
+
+class HipNet(nn.Module):
+    """Takes float (N, 1, H, W) grey levels 0..255, H and W multiples of 32."""
+
+    def __init__(self, pretrained: bool = False, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder = _encoder(pretrained)
+        deep = _TAP_CHANNELS[-1]
+        skips, widths = _TAP_CHANNELS[:-1], _WIDTHS
+        self.up16 = _Up(deep, skips[3], widths[3])
+        self.up8 = _Up(widths[3], skips[2], widths[2])
+        self.up4 = _Up(widths[2], skips[1], widths[1])
+        self.up2 = _Up(widths[1], skips[0], widths[0])
+        self.structures = nn.Conv2d(widths[0], CLASSES, 1)
+        self.heat = nn.Sequential(_conv(widths[1], 32), nn.Conv2d(32, len(POINT_LANDMARKS), 1))
+        self.presence = _head(deep + widths[2], len(POINT_LANDMARKS), dropout)
+        self.view = _head(deep + widths[2], len(VIEWS), dropout)
+        self.gsus = _head(deep + len(_ATTENDED) * (widths[2] + widths[1]), THRESHOLDS, dropout)
+
+    def forward(self, grey: Tensor) -> Logits:
+        """All heads at once."""
+        maps = []
+        x = standardise(grey)
+        for index, block in enumerate(self.encoder):
+            x = block(x)
+            if index in _TAPS:
+                maps.append(x)
+        at16 = self.up16(maps[4], maps[3])
+        at8 = self.up8(at16, maps[2])
+        at4 = self.up4(at8, maps[1])
+        at2 = self.up2(at4, maps[0])
+        structures = self.structures(at2)
+        deep = maps[4].mean(dim=(2, 3))
+        overall = torch.cat([deep, at8.mean(dim=(2, 3))], dim=1)
+        shape = torch.cat([deep, self._attend(structures, at8), self._attend(structures, at4)], dim=1)
+        return Logits(structures, self.heat(at4), self.presence(overall), self.view(overall), self.gsus(shape))
+
+    def _attend(self, structures: Tensor, features: Tensor) -> Tensor:
+        """Features averaged under the joint's structures: the grade lives in the capsule's shape, not elsewhere."""
+        ids = [structure(name).id for name in _ATTENDED]
+        shares = structures.softmax(dim=1)[:, ids].detach()
+        shares = F.adaptive_avg_pool2d(shares, features.shape[2:]) if self.training else _shrink(shares, features)
+        weights = shares / (shares.sum(dim=(2, 3), keepdim=True) + 1.0)
+        return torch.einsum("nshw,nchw->nsc", weights, features).flatten(1)
+
+
+def standardise(grey: Tensor) -> Tensor:
+    """Zero mean and unit SD over each frame's lit pixels."""
+    lit = (grey > 0).to(grey.dtype)
+    count = lit.sum(dim=(1, 2, 3), keepdim=True) + 1.0
+    mean = grey.sum(dim=(1, 2, 3), keepdim=True) / count
+    variance = (((grey - mean) * lit) ** 2).sum(dim=(1, 2, 3), keepdim=True) / count
+    return (grey - mean) / (variance + 25.0).sqrt()
+
+
+def _shrink(shares: Tensor, features: Tensor) -> Tensor:
+    factor = shares.shape[2] // features.shape[2]
+    return F.avg_pool2d(shares, factor) if factor > 1 else shares
+
+
+def _encoder(pretrained: bool) -> nn.ModuleList:
+    weights = None
+    if pretrained:
+        weights = MobileNet_V3_Large_Weights.IMAGENET1K_V2
+    features = mobilenet_v3_large(weights=weights).features
+    stem = features[0][0]
+    grey_stem = nn.Conv2d(1, stem.out_channels, stem.kernel_size, stem.stride, stem.padding, bias=False)
+    with torch.no_grad():
+        grey_stem.weight.copy_(stem.weight.sum(dim=1, keepdim=True))
+    features[0][0] = grey_stem
+    return nn.ModuleList(features[: _TAPS[-1] + 1])
+
+
+class _Up(nn.Module):
+    """Doubles a map and joins it with the encoder's map of that size."""
+
+    def __init__(self, deep: int, skip: int, width: int) -> None:
+        super().__init__()
+        self.reduce = nn.Sequential(nn.Conv2d(deep, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        self.join = _conv(width + skip, width)
+
+    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
+        doubled = F.interpolate(self.reduce(deep), scale_factor=2.0, mode="nearest")
+        return self.join(torch.cat([doubled, skip], dim=1))
+
+
+def _conv(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def _head(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, 128), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(128, outputs))

@@ -1,0 +1,82 @@
+"""ServedNetwork: uint8 frames in, the small outputs of model.spec out; everything between is inside the graph."""
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.network.hipnet import HipNet
+from model.spec import Temperatures
+
+_WINDOW_CELLS: Final = 3.0
+"""Sub-pixel decoding averages positions within this radius of the heat map's peak."""
+
+
+class ServedNetwork(nn.Module):
+    """Wraps a HipNet with calibration and decoding. Outputs are those of model.spec, in its order."""
+
+    def __init__(self, network: HipNet, temperatures: Temperatures) -> None:
+        super().__init__()
+        self.network = network
+        self.temperatures = temperatures
+
+    def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """`frame` uint8 (N, H, W)."""
+        logits = self.network(frame.unsqueeze(1).to(torch.float32))
+        structures = F.interpolate(logits.structures, scale_factor=2.0, mode="bilinear", align_corners=False)
+        labels = structures.argmax(dim=1)
+        probabilities = (structures / self.temperatures.structures).softmax(dim=1)
+        landmarks = decode_landmarks(logits.heat, logits.presence, frame.shape[2] / logits.heat.shape[3])
+        view = (logits.view / self.temperatures.view).softmax(dim=1)
+        return (
+            labels.to(torch.uint8),
+            structure_confidence(probabilities, labels),
+            landmarks,
+            view,
+            grade_probabilities(logits.gsus / self.temperatures.gsus),
+        )
+
+
+def structure_confidence(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Mean probability (N, S) of each structure over the pixels it won; 0 where it won none."""
+    rows = []
+    for index in range(1, probabilities.shape[1]):
+        won = (labels == index).to(probabilities.dtype)
+        rows.append((probabilities[:, index] * won).sum(dim=(1, 2)) / won.sum(dim=(1, 2)).clamp(min=1.0))
+    return torch.stack(rows, dim=1)
+
+
+def decode_landmarks(heat: Tensor, presence: Tensor, stride: float) -> Tensor:
+    """Heat (N, L, h, w) to (N, L, 4): x, y in input pixels, confidence, spread (SD) in input pixels.
+
+    The mean position of the heat near its peak: below a cell's precision, and deaf to a second peak elsewhere.
+    """
+    count, points, height, width = heat.shape
+    flat = heat.reshape(count, points, height * width)
+    peak = flat.argmax(dim=2)
+    columns = torch.arange(width, dtype=heat.dtype, device=heat.device).repeat(height)
+    rows = torch.arange(height, dtype=heat.dtype, device=heat.device).repeat_interleave(width)
+    peak_x, peak_y = (peak % width).to(heat.dtype).unsqueeze(2), (peak // width).to(heat.dtype).unsqueeze(2)
+    near = ((columns - peak_x).abs() <= _WINDOW_CELLS) & ((rows - peak_y).abs() <= _WINDOW_CELLS)
+    share = flat.softmax(dim=2) * near.to(heat.dtype)
+    mass = share.sum(dim=2, keepdim=True).clamp(min=1e-9)
+    share = share / mass
+    x, y = (share * columns).sum(dim=2), (share * rows).sum(dim=2)
+    variance = (share * ((columns - x.unsqueeze(2)) ** 2 + (rows - y.unsqueeze(2)) ** 2)).sum(dim=2) / 2
+    confidence = presence.sigmoid() * mass.squeeze(2).clamp(max=1.0)
+    return torch.stack([(x + 0.5) * stride - 0.5, (y + 0.5) * stride - 0.5, confidence, variance.sqrt() * stride], dim=2)
+
+
+def grade_probabilities(cumulative: Tensor) -> Tensor:
+    """Cumulative logits (N, 3) of "above grade k" to probabilities (N, 4), never negative."""
+    above = _falling(cumulative.sigmoid())
+    ones = torch.ones_like(above[:, :1])
+    bounds = torch.cat([ones, above, torch.zeros_like(ones)], dim=1)
+    return bounds[:, :-1] - bounds[:, 1:]
+
+
+def _falling(above: Tensor) -> Tensor:
+    first = above[:, 0]
+    second = torch.minimum(first, above[:, 1])
+    return torch.stack([first, second, torch.minimum(second, above[:, 2])], dim=1)

@@ -1,0 +1,121 @@
+"""A data set letterboxed once and kept in memory; batches whose draws depend on seed, epoch and frame alone."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from datasets.sample import VESSEL_ID
+from datasets.store import Store
+from model.anatomy import LANDMARKS, VIEWS
+from model.preprocess import find_sector, letterbox
+from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
+from training.losses import GROUPS, Target, merge_matrix
+
+_POINT_ROWS = [row for row, landmark in enumerate(LANDMARKS) if landmark.centroid_of is None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One letterboxed labelled frame: picture and mask (S, S), points (L, 2) in network pixels, NaN absent."""
+
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    points_xy: NDArray[np.float64]
+    view: int
+    gsus: int
+    labelled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures (N, 1, S, S) float 0..255 and their truth."""
+
+    pictures: torch.Tensor
+    target: Target
+
+    def to(self, device: torch.device) -> "Batch":
+        t = self.target
+        parts = (t.shares, t.merge, t.points, t.view, t.gsus)
+        return Batch(self.pictures.to(device), Target(*(part.to(device) for part in parts)))
+
+
+def load_examples(store: Store, indices: tuple[int, ...], size_px: int) -> tuple[Example, ...]:
+    """Letterboxed through the same preprocessing that serves; every other frame without its regions, as a PNG comes."""
+
+    def load(i: int) -> Example:
+        sample = store.sample(i)
+        frame = sample.frame if i % 2 == 0 else replace(sample.frame, regions=())
+        picture, placement = letterbox(frame, find_sector(frame), size_px, size_px)
+        mask = sample.truth.mask
+        moved = np.zeros((size_px, size_px), np.uint8)
+        if mask is not None:
+            moved = np.asarray(cv2.warpAffine(mask, placement.matrix(), (size_px, size_px), flags=cv2.INTER_NEAREST), np.uint8)
+        points = placement.to_network(sample.truth.landmarks_xy[_POINT_ROWS])
+        truth = sample.truth
+        gsus = -1 if truth.gsus is None else truth.gsus
+        return Example(picture, moved, points, VIEWS.index(truth.view), gsus, truth.labelled if mask is not None else ())
+
+    with ThreadPoolExecutor() as pool:
+        return tuple(pool.map(load, indices))
+
+
+def batches(examples: tuple[Example, ...], batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
+    """A shuffled, augmented epoch; the same for the same seed and epoch. The last, smaller batch is left out."""
+    order = np.random.default_rng([seed, epoch]).permutation(len(examples))
+    size = examples[0].picture.shape[0]
+    with ThreadPoolExecutor(1) as ahead:
+        groups = [order[k : k + batch_size] for k in range(0, len(order) - batch_size + 1, batch_size)]
+
+        def make(group: NDArray[np.int64]) -> Batch:
+            draws = [draw(size, np.random.default_rng([seed, epoch, int(i)])) for i in group]
+            return collate([augmented(examples[i], one) for i, one in zip(group, draws, strict=True)])
+
+        waiting = [ahead.submit(make, group) for group in groups[:2]]
+        for group in [*groups[2:], None, None]:
+            if not waiting:
+                return
+            ready = waiting.pop(0).result()
+            if group is not None:
+                waiting.append(ahead.submit(make, group))
+            yield ready
+
+
+def plain_batches(examples: tuple[Example, ...], batch_size: int) -> Iterator[Batch]:
+    """Every example once, in order, unchanged."""
+    for k in range(0, len(examples), batch_size):
+        yield collate(list(examples[k : k + batch_size]))
+
+
+def augmented(example: Example, one: Draw | None = None) -> Example:
+    """The example moved and disturbed by one draw."""
+    size = example.picture.shape[0]
+    one = one or unchanged(size)
+    return replace(
+        example,
+        picture=apply_to_image(one, example.picture),
+        mask=apply_to_mask(one, example.mask),
+        points_xy=apply_to_points(one, example.points_xy, size),
+    )
+
+
+def collate(examples: list[Example]) -> Batch:
+    """Examples stacked; the mask as each cell's shares at half the picture's size."""
+    pictures = torch.from_numpy(np.stack([e.picture for e in examples])).unsqueeze(1).float()
+    ids = torch.from_numpy(np.stack([e.mask for e in examples])).long()
+    ids[ids == VESSEL_ID] = GROUPS - 1
+    whole = torch.zeros(len(examples), GROUPS, *ids.shape[1:]).scatter_(1, ids.unsqueeze(1), 1.0)
+    shares = F.avg_pool2d(whole, 2)
+    target = Target(
+        shares=shares,
+        merge=torch.stack([merge_matrix(e.labelled) for e in examples]),
+        points=torch.from_numpy(np.stack([e.points_xy for e in examples])).float(),
+        view=torch.tensor([e.view for e in examples]),
+        gsus=torch.tensor([e.gsus for e in examples]),
+    )
+    return Batch(pictures, target)

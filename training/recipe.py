@@ -1,0 +1,64 @@
+"""Recipe: everything a training run depends on, as one frozen value read from TOML."""
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """Weight of each head's loss."""
+
+    structures: float = 1.0
+    landmarks: float = 0.35
+    presence: float = 0.3
+    view: float = 0.4
+    gsus: float = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A training run. `minutes` stops the run where the clock runs out before the epochs do; 0 never."""
+
+    name: str
+    version: str
+    epochs: int
+    batch_size: int = 16
+    input_px: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warmup_share: float = 0.05
+    ema_decay: float = 0.998
+    patience: int = 12
+    seed: int = 1
+    minutes: float = 0.0
+    pretrained: bool = False
+    losses: LossWeights = LossWeights()
+
+    def __post_init__(self) -> None:
+        if self.input_px % 32 or self.input_px < 64:
+            raise ValueError(f"input_px is a multiple of 32 from 64 up, got {self.input_px}")
+        if self.epochs < 1 or self.batch_size < 2:
+            raise ValueError(f"epochs is at least 1 and batch_size at least 2, got {self.epochs} and {self.batch_size}")
+
+
+def load_recipe(path: Path) -> Recipe:
+    """The recipe in a TOML file. Raises ValueError for unknown keys and impossible values, naming the file."""
+    try:
+        raw = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
+    try:
+        losses = LossWeights(**_known(raw.pop("losses", {}), LossWeights))
+        return Recipe(**_known(raw, Recipe), losses=losses)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _known(raw: dict[str, Any], kind: type) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    unknown = sorted(set(raw) - names)
+    if unknown:
+        raise ValueError(f"unknown keys {unknown}; known are {sorted(names)}")
+    return raw
