@@ -1,126 +1,144 @@
-"""Split a data set by patient, stratified by view and grade, with look-alike frames kept on one side.
+"""Splits a dataset by patient: no patient, and no look-alike of a patient's frame, lies on two sides."""
 
-Look-alikes are frames whose 256-bit perceptual hashes (signs of the low DCT coefficients of the sector) differ in
-few bits; patients who share one are split together.
-"""
-
-import json
+from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
+import orjson
 
+from datasets.likeness import Likeness, likeness, look_alikes
+from datasets.palette import decode_frame
 from datasets.record import Record
 from datasets.store import Store
 from model.frame import Frame
-from model.preprocess import find_sector, letterbox
 
-ALIKE_BITS: Final = 26
-_HASH_SIDE: Final = 16
-_PICTURE_SIDE: Final = 64
+SPLIT_FORMAT: Final = "hipsono-split"
+SPLIT_VERSION: Final = 1
+DEFAULT_FRACTIONS: Final = (0.8, 0.1, 0.1)
+
+_Stratum = tuple[tuple[str, ...], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Indices of a data set's records, each on one side only."""
+    """Indices into a store's records, disjoint, ascending. `fractions` and `seed` tell how it was drawn."""
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
     calibration: tuple[int, ...]
+    seed: int = 0
+    fractions: tuple[float, float, float] = DEFAULT_FRACTIONS
+
+    def __post_init__(self) -> None:
+        everything = (*self.train, *self.validation, *self.calibration)
+        if len(set(everything)) != len(everything) or any(index < 0 for index in everything):
+            raise ValueError("the parts of a split are disjoint indices from 0 on; an index is negative or used twice")
 
 
-def split_patients(store: Store, fractions: tuple[float, float, float] = (0.9, 0.05, 0.05), seed: int = 0) -> Split:
-    """Train, validation and calibration by patient, so that each side holds its fraction of every view and grade.
+def split_patients(store: Store, fractions: tuple[float, float, float] = DEFAULT_FRACTIONS, seed: int = 0) -> Split:
+    """Splits by patient, evenly over views and grades, in parts of about `fractions` of the frames.
 
-    Raises ValueError for fractions that are not three shares of 1.
+    Patients who share a look-alike frame go together. The same store, fractions and seed give the same split. Raises
+    ValueError for fractions that do not sum to 1, or a frame that cannot be read.
     """
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(f"fractions are three shares that add up to 1, got {fractions}")
-    groups = _groups(store)
-    rng = np.random.default_rng(seed)
-    strata: dict[tuple[str, int], list[list[int]]] = {}
-    for members in groups:
-        strata.setdefault(_stratum([store.records[i] for i in members]), []).append(members)
-    sides: tuple[list[int], list[int], list[int]] = ([], [], [])
-    for key in sorted(strata):
-        _deal(strata[key], fractions, sides, rng)
-    return Split(*(tuple(sorted(side)) for side in sides))
+    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(f"fractions are three shares that sum to 1, got {fractions}")
+    groups = group_frames(store.records, look_alikes(_likenesses(store)))
+    parts = _assign(groups, store.records, fractions, np.random.default_rng(seed))
+    train, validation, calibration = (tuple(sorted(part)) for part in parts)
+    return Split(train, validation, calibration, seed, fractions)
+
+
+def group_frames(records: Sequence[Record], alike: Sequence[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
+    """The frames that must stay together: those of one patient, and of patients linked by look-alikes."""
+    root = list(range(len(records)))
+
+    def find(i: int) -> int:
+        while root[i] != i:
+            root[i] = root[root[i]]
+            i = root[i]
+        return i
+
+    first_of: dict[str, int] = {}
+    same_patient = [(first_of.setdefault(record.patient_id, i), i) for i, record in enumerate(records)]
+    for one, other in (*same_patient, *alike):
+        low, high = sorted((find(one), find(other)))
+        root[high] = low
+    groups = defaultdict(list)
+    for i in range(len(records)):
+        groups[find(i)].append(i)
+    return tuple(tuple(group) for group in groups.values())
 
 
 def write_split(split: Split, path: Path) -> None:
-    """The split as a JSON file."""
-    path.write_text(json.dumps(asdict(split)))
+    """Writes a split as JSON; `read_split` gives it back."""
+    fields = {"format": SPLIT_FORMAT, "version": SPLIT_VERSION, **asdict(split)}
+    partial = path.with_suffix(f"{path.suffix}.part")
+    partial.write_bytes(orjson.dumps(fields, option=orjson.OPT_INDENT_2))
+    partial.replace(path)
 
 
-def read_split(path: Path) -> Split:
-    """The split in a JSON file. Raises ValueError where it is none."""
+def read_split(path: Path, store: Store) -> Split:
+    """The split in a file. Raises ValueError where it is no split of that store's frames."""
     try:
-        raw = json.loads(path.read_text())
-        return Split(**{name: tuple(int(i) for i in indices) for name, indices in raw.items()})
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} is no split: {error}; write one with `hipsono data split`") from error
+        raw = orjson.loads(path.read_bytes())
+        if (raw["format"], raw["version"]) != (SPLIT_FORMAT, SPLIT_VERSION):
+            raise ValueError(
+                f"format {raw['format']} version {raw['version']}, expected {SPLIT_FORMAT} {SPLIT_VERSION}"
+            )
+        train, validation, calibration = (tuple(raw[name]) for name in ("train", "validation", "calibration"))
+        split = Split(train, validation, calibration, raw["seed"], tuple(raw["fractions"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no split: {error}") from error
+    count = len(split.train) + len(split.validation) + len(split.calibration)
+    if count != len(store) or max((*split.train, *split.validation, *split.calibration), default=-1) >= len(store):
+        raise ValueError(f"{path} splits {count} frames, the dataset {store.folder} has {len(store)}: split it again")
+    return split
 
 
-def perceptual_hash(frame: Frame) -> NDArray[np.uint64]:
-    """256 bits as four uint64: which low DCT coefficients of the sector lie above their median."""
-    picture, _ = letterbox(frame, find_sector(frame), _PICTURE_SIDE, _PICTURE_SIDE)
-    spectrum = cv2.dct(picture.astype(np.float32))[:_HASH_SIDE, :_HASH_SIDE].ravel()
-    return np.packbits(spectrum > np.median(spectrum)).view(np.uint64)
+def _likenesses(store: Store) -> tuple[Likeness, ...]:
+    def of(record: Record) -> Likeness:
+        path = store.folder / record.file
+        try:
+            return likeness(Frame(decode_frame(path.read_bytes())).grey)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: {error}; run `hipsono data check` on the folder") from error
 
-
-def alike(hashes: NDArray[np.uint64], within_bits: int = ALIKE_BITS) -> tuple[tuple[int, int], ...]:
-    """Pairs (i < j) of hashes (N, 4) that differ in at most that many bits."""
-    pairs: list[tuple[int, int]] = []
-    for i in range(len(hashes) - 1):
-        differing = np.bitwise_count(hashes[i + 1 :] ^ hashes[i]).sum(axis=1)
-        pairs.extend((i, i + 1 + int(k)) for k in np.flatnonzero(differing <= within_bits))
-    return tuple(pairs)
-
-
-def _groups(store: Store) -> list[list[int]]:
-    """Records that must stay together: one patient's, and those that look like them."""
     with ThreadPoolExecutor() as pool:
-        hashes = list(pool.map(lambda i: perceptual_hash(store.sample(i).frame), range(len(store))))
-    parent = list(range(len(store)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first: dict[str, int] = {}
-    for i, record in enumerate(store.records):
-        parent[root(i)] = root(first.setdefault(record.patient_id, i))
-    for i, j in alike(np.stack(hashes)) if hashes else ():
-        parent[root(i)] = root(j)
-    together: dict[int, list[int]] = {}
-    for i in range(len(store)):
-        together.setdefault(root(i), []).append(i)
-    return list(together.values())
+        return tuple(pool.map(of, store.records))
 
 
-def _stratum(records: list[Record]) -> tuple[str, int]:
-    """A group's most telling view and its highest grade."""
-    grades = [record.gsus for record in records if record.gsus is not None]
-    return min(str(record.view) for record in records), max(grades, default=-1)
-
-
-def _deal(
-    groups: list[list[int]],
+def _assign(
+    groups: Sequence[tuple[int, ...]],
+    records: Sequence[Record],
     fractions: tuple[float, float, float],
-    sides: tuple[list[int], list[int], list[int]],
     rng: np.random.Generator,
-) -> None:
-    """Each group goes to the side that lacks most of its share; ties are broken by the draw's order."""
-    total = sum(len(group) for group in groups)
-    held = [0.0, 0.0, 0.0]
-    for k in rng.permutation(len(groups)):
-        lacking = [fractions[s] * total - held[s] for s in range(3)]
-        side = int(np.argmax(lacking))
-        sides[side].extend(groups[k])
-        held[side] += len(groups[k])
+) -> tuple[list[int], list[int], list[int]]:
+    """Hands out each stratum's groups, the large first, to the part that lacks most of its share."""
+    strata: dict[_Stratum, list[tuple[int, ...]]] = defaultdict(list)
+    for group in groups:
+        strata[_stratum(group, records)].append(group)
+    share = np.array(fractions)
+    parts: tuple[list[int], list[int], list[int]] = ([], [], [])
+    handed_out, have = 0, np.zeros(3)
+    for stratum in sorted(strata):
+        members = [strata[stratum][i] for i in rng.permutation(len(strata[stratum]))]
+        total, have_here = sum(map(len, members)), np.zeros(3)
+        handed_out += total
+        for group in sorted(members, key=len, reverse=True):
+            # What all strata lack decides where a stratum is too small to be split by itself.
+            lack = (share * total - have_here) + (share * handed_out - have)
+            part = int(np.argmax(np.where(share > 0, lack, -np.inf)))
+            parts[part].extend(group)
+            have[part] += len(group)
+            have_here[part] += len(group)
+    return parts
+
+
+def _stratum(group: tuple[int, ...], records: Sequence[Record]) -> _Stratum:
+    grades = [grade for grade in (records[i].gsus for i in group) if grade is not None]
+    return tuple(sorted({str(records[i].view) for i in group})), max(grades, default=-1)
