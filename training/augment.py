@@ -34,7 +34,11 @@ def draw(size_px: int, rng: Generator) -> Draw:
         blur_px=float(rng.choice([0.0, rng.uniform(0.3, 1.3)], p=[0.7, 0.3])),
         noise=float(rng.choice([0.0, rng.uniform(2, 14)], p=[0.6, 0.4])),
         speckle=float(rng.choice([0.0, rng.uniform(0.05, 0.35)], p=[0.6, 0.4])),
-        shadow=(float(rng.uniform(0, 1)), float(rng.uniform(0.02, 0.1)), float(rng.choice([0.0, rng.uniform(0.3, 0.9)], p=[0.85, 0.15]))),
+        shadow=(
+            float(rng.uniform(0, 1)),
+            float(rng.uniform(0.02, 0.1)),
+            float(rng.choice([0.0, rng.uniform(0.3, 0.9)], p=[0.85, 0.15])),
+        ),
         jpeg_quality=int(rng.choice([0, int(rng.integers(30, 90))], p=[0.8, 0.2])),
         seed=int(rng.integers(2**31)),
     )
@@ -91,10 +95,16 @@ def _affine(size_px: int, rng: Generator) -> tuple[tuple[float, float, float], t
     stretch = np.exp(rng.normal(0, 0.06))
     flip = -1.0 if rng.random() < 0.5 else 1.0
     shift_x, shift_y = rng.normal(0, 0.04, 2) * size_px
-    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag([flip * scale * stretch, scale / stretch])
+    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag(
+        [flip * scale * stretch, scale / stretch]
+    )
     offset = centre + np.array([shift_x, shift_y]) - linear @ np.array([centre, centre])
     rows = np.concatenate([linear, offset[:, None]], axis=1)
-    return (float(rows[0, 0]), float(rows[0, 1]), float(rows[0, 2])), (float(rows[1, 0]), float(rows[1, 1]), float(rows[1, 2]))
+    return (float(rows[0, 0]), float(rows[0, 1]), float(rows[0, 2])), (
+        float(rows[1, 0]),
+        float(rows[1, 1]),
+        float(rows[1, 2]),
+    )
 
 
 def _curve(rng: Generator) -> tuple[float, ...]:

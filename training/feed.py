@@ -55,11 +55,15 @@ def load_examples(store: Store, indices: tuple[int, ...], size_px: int) -> tuple
         mask = sample.truth.mask
         moved = np.zeros((size_px, size_px), np.uint8)
         if mask is not None:
-            moved = np.asarray(cv2.warpAffine(mask, placement.matrix(), (size_px, size_px), flags=cv2.INTER_NEAREST), np.uint8)
+            moved = np.asarray(
+                cv2.warpAffine(mask, placement.matrix(), (size_px, size_px), flags=cv2.INTER_NEAREST), np.uint8
+            )
         points = placement.to_network(sample.truth.landmarks_xy[_POINT_ROWS])
         truth = sample.truth
         gsus = -1 if truth.gsus is None else truth.gsus
-        return Example(picture, moved, points, VIEWS.index(truth.view), gsus, truth.labelled if mask is not None else ())
+        return Example(
+            picture, moved, points, VIEWS.index(truth.view), gsus, truth.labelled if mask is not None else ()
+        )
 
     with ThreadPoolExecutor() as pool:
         return tuple(pool.map(load, indices))

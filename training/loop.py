@@ -3,9 +3,12 @@
 A run's folder holds recipe.json, split.json, last.pt (everything needed to go on), best.pt, metrics.jsonl, curves.png.
 """
 
+import contextlib
+import ctypes
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import torch
 from monai.metrics import DiceMetric
 from rich.console import Console
 from rich.progress import track
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from datasets.split import Split, read_split, split_patients, write_split
 from datasets.store import Store, open_store
@@ -26,7 +29,9 @@ from training.losses import total_loss
 from training.progress import EpochFigures, write_progress
 from training.recipe import LossWeights, Recipe
 
-LAST, BEST, SPLIT, RECIPE = "last.pt", "best.pt", "split.json", "recipe.json"
+LAST, BEST, SPLIT, RECIPE, DATA = "last.pt", "best.pt", "split.json", "recipe.json", "data.txt"
+_FRACTIONS = (0.9, 0.05, 0.05)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 @dataclass(slots=True)
@@ -52,10 +57,12 @@ def train(recipe: Recipe, data: Path, run: Path, *, resume: bool = False, device
     holds another run, or the data set is too small to split.
     """
     place = _device(device)
+    _keep_freed_memory()
     run.mkdir(parents=True, exist_ok=True)
     if (run / LAST).exists() and not resume:
         raise ValueError(f"{run} holds a run already: go on with --resume, or give another folder")
     _hold_recipe(recipe, run)
+    (run / DATA).write_text(str(data.resolve()))
     store = open_store(data)
     split = _split(store, run, recipe.seed)
     training = load_examples(store, split.train, recipe.input_px)
@@ -80,7 +87,9 @@ def train(recipe: Recipe, data: Path, run: Path, *, resume: bool = False, device
         _tell(figures, recipe)
 
 
-def validate(network: torch.nn.Module, examples: tuple[Example, ...], recipe: Recipe, place: torch.device) -> EpochFigures:
+def validate(
+    network: torch.nn.Module, examples: tuple[Example, ...], recipe: Recipe, place: torch.device
+) -> EpochFigures:
     """Figures of a network on examples; epoch, training loss and minutes are left at 0."""
     network.eval()
     dice = DiceMetric(include_background=False, num_classes=CLASSES, ignore_empty=True)
@@ -93,7 +102,9 @@ def validate(network: torch.nn.Module, examples: tuple[Example, ...], recipe: Re
             target = moved.target
             losses.append(float(total_loss(logits, target, recipe.losses)))
             dice(logits.structures.argmax(dim=1, keepdim=True), target.shares[:, :CLASSES].argmax(dim=1, keepdim=True))
-            found = decode_landmarks(logits.heat.float(), logits.presence.float(), recipe.input_px / logits.heat.shape[3])
+            found = decode_landmarks(
+                logits.heat.float(), logits.presence.float(), recipe.input_px / logits.heat.shape[3]
+            )
             errors.append((found[..., :2] - target.points).norm(dim=2).flatten())
             views.append((logits.view.argmax(dim=1) == target.view).float())
             known = target.gsus >= 0
@@ -113,15 +124,15 @@ def validate(network: torch.nn.Module, examples: tuple[Example, ...], recipe: Re
     )
 
 
-def load_run(run: Path) -> tuple[Recipe, HipNet, Split]:
-    """A run's recipe, its best network and its split. Raises ValueError where the folder holds no run."""
+def load_run(run: Path) -> tuple[Recipe, HipNet]:
+    """A run's recipe and its best network. Raises ValueError where the folder holds no run."""
     if not (run / BEST).is_file():
         raise ValueError(f"{run} holds no trained network ({BEST}): train one with `hipsono train`")
     raw = json.loads((run / RECIPE).read_text())
     recipe = Recipe(**{**raw, "losses": LossWeights(**raw["losses"])})
     network = HipNet()
     network.load_state_dict(torch.load(run / BEST, map_location="cpu", weights_only=True)["network"])
-    return recipe, network.eval(), read_split(run / SPLIT)
+    return recipe, network.eval()
 
 
 def _train_epoch(state: RunState, training: tuple[Example, ...], recipe: Recipe, place: torch.device) -> float:
@@ -152,12 +163,31 @@ def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) ->
 def _start(recipe: Recipe, steps: int, place: torch.device) -> RunState:
     torch.manual_seed(recipe.seed)
     network = _network(recipe).to(place, memory_format=torch.channels_last)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay), use_buffers=True)
+    average = AveragedModel(network, avg_fn=_average(recipe.ema_decay), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=recipe.epochs * steps + 1, pct_start=recipe.warmup_share
     )
     return RunState(network, average, optimiser, schedule)
+
+
+def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Exponential moving average that forgets its random start: the decay grows with the number of updates."""
+
+    def update(held: torch.Tensor, new: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        kept = min(decay, (1 + float(count)) / (10 + float(count)))
+        return torch.lerp(held, new, 1 - kept) if held.is_floating_point() else new
+
+    return update
+
+
+def _keep_freed_memory() -> None:
+    """Tells glibc to keep freed blocks: handing them back and forth cost half of a CPU step (measured)."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            glibc = ctypes.CDLL("libc.so.6")
+            glibc.mallopt(_M_MMAP_THRESHOLD, 2**30)
+            glibc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _network(recipe: Recipe) -> HipNet:
@@ -191,8 +221,8 @@ def _hold_recipe(recipe: Recipe, run: Path) -> None:
 
 def _split(store: Store, run: Path, seed: int) -> Split:
     if not (run / SPLIT).exists():
-        write_split(split_patients(store, seed=seed), run / SPLIT)
-    return read_split(run / SPLIT)
+        write_split(split_patients(store, _FRACTIONS, seed), run / SPLIT)
+    return read_split(run / SPLIT, store)
 
 
 def _save(state: RunState, path: Path) -> None:

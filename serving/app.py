@@ -1,0 +1,214 @@
+"""The HTTP routes: thin, the work is the engine's."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Final
+
+import orjson
+import uvicorn
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from swagger_ui_bundle import swagger_ui_path
+
+from datasets.palette import encode_mask
+from model.frame import Frame
+from model.reading import Reading, Timing, paint_mask
+from serving import problems
+from serving.bodies import encode_reading
+from serving.cines import readings_of
+from serving.engine import Engine
+from serving.intake import Upload, decode, open_cine, parse_options, receive
+from serving.live import live_router
+from serving.overlay import draw_overlay, encode_png
+from serving.schema import ModelBody, ReadingBody
+from serving.settings import Settings
+from serving.tracing import Tracing
+
+WEB: Final = Path(__file__).parent / "web"
+VERSION: Final = "0.1.0"
+
+SpacingQuery = Annotated[str | None, Query(description="ROW,COL in mm per pixel", examples=["0.08,0.08"])]
+SideQuery = Annotated[str | None, Query(description="left, right or unknown")]
+AgeQuery = Annotated[float | None, Query(description="age of the patient in years")]
+FrameQuery = Annotated[int | None, Query(ge=0, description="frame of a multi-frame file, from 0")]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application with its network loaded. Raises what Session raises where there is no such network."""
+    settings = settings or Settings()
+    engine = Engine(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if settings.demo:
+            from serving.demo import start_demo
+
+            start_demo(app)
+        yield
+
+    app = FastAPI(
+        title="hipsono",
+        version=VERSION,
+        description="Reads hip ultrasound. Research use; not a medical device.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.openapi_version = "3.0.3"
+    app.state.engine = engine
+    app.add_middleware(Tracing)
+    problems.install(app)
+    app.include_router(_frame_routes(engine))
+    app.include_router(_service_routes(engine))
+    app.include_router(live_router(engine))
+    if settings.demo:
+        from serving.demo import demo_router
+
+        app.include_router(demo_router())
+    app.mount("/static", StaticFiles(directory=WEB), name="static")
+    app.mount("/swagger", StaticFiles(directory=swagger_ui_path), name="swagger")
+    return app
+
+
+def _frame_routes(engine: Engine) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["readings"])
+    limit = int(engine.settings.max_upload_mb * 1e6)
+
+    async def upload_of(
+        request: Request, spacing_mm: str | None, laterality: str | None, age_years: float | None, frame: int | None
+    ) -> Upload:
+        options = parse_options(spacing_mm, laterality, age_years)
+        return Upload(await receive(request, limit), options, frame)
+
+    @router.post("/frames", response_class=Response, responses={200: {"model": ReadingBody}}, openapi_extra=_BODY)
+    async def read_frame(
+        request: Request, spacing_mm: SpacingQuery = None, laterality: SideQuery = None, age_years: AgeQuery = None,
+        frame: FrameQuery = None,
+    ) -> Response:  # fmt: skip
+        """One frame in, one Reading out."""
+        upload = await upload_of(request, spacing_mm, laterality, age_years, frame)
+        return await engine.run(lambda: _reading_response(engine, upload))
+
+    @router.post("/frames/overlay", response_class=Response, responses=_PNG, openapi_extra=_BODY)
+    async def overlay(
+        request: Request, spacing_mm: SpacingQuery = None, laterality: SideQuery = None, age_years: AgeQuery = None,
+        frame: FrameQuery = None,
+    ) -> Response:  # fmt: skip
+        """The annotated frame as PNG."""
+        upload = await upload_of(request, spacing_mm, laterality, age_years, frame)
+
+        def work() -> Response:
+            picture = decode(upload)
+            return Response(encode_png(draw_overlay(picture, engine.reader.read(picture))), media_type="image/png")
+
+        return await engine.run(work)
+
+    @router.post("/frames/mask", response_class=Response, responses=_PNG, openapi_extra=_BODY)
+    async def mask(request: Request, raw: bool = False, frame: FrameQuery = None) -> Response:
+        """The palette mask, ids of the annotation protocol; `raw` gives the network's own, before any abstention."""
+        upload = await upload_of(request, None, None, None, frame)
+
+        def work() -> Response:
+            picture = decode(upload)
+            ids = engine.reader.raw_mask(picture) if raw else paint_mask(engine.reader.read(picture))
+            return Response(encode_mask(ids), media_type="image/png")
+
+        return await engine.run(work)
+
+    @router.post("/cines", response_class=StreamingResponse, openapi_extra=_BODY)
+    async def cine(
+        request: Request, spacing_mm: SpacingQuery = None, laterality: SideQuery = None, age_years: AgeQuery = None,
+        pictures: Annotated[str | None, Query(pattern="^jpeg$", description="add each frame as a data URI")] = None,
+    ) -> StreamingResponse:  # fmt: skip
+        """A Reading a line as each is ready, then a summary line."""
+        upload = await upload_of(request, spacing_mm, laterality, age_years, None)
+        opened = await engine.run(lambda: open_cine(upload.data))
+        lines = readings_of(engine, opened, upload.options, pictures == "jpeg")
+        return StreamingResponse(lines, media_type="application/x-ndjson")
+
+    return router
+
+
+def _service_routes(engine: Engine) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/v1/model", tags=["service"], response_class=Response, responses={200: {"model": ModelBody}})
+    async def model() -> Response:
+        """The model's card and spec."""
+        card = engine.session.path.with_suffix(".md")
+        body = {
+            "spec": orjson.loads(engine.session.spec.to_json()),
+            "sha256": engine.session.sha256,
+            "card": card.read_text() if card.is_file() else None,
+            "demo": engine.settings.demo,
+        }
+        return Response(orjson.dumps(body), media_type="application/json")
+
+    @router.get("/healthz", tags=["service"])
+    async def healthz() -> dict[str, str]:
+        """The process lives."""
+        return {"status": "ok"}
+
+    @router.get("/readyz", tags=["service"])
+    async def readyz() -> dict[str, str]:
+        """The network is loaded and warm."""
+        return {"status": "ready", "model": engine.session.spec.name, "sha256": engine.session.sha256}
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        page = {"swagger_js_url": "/swagger/swagger-ui-bundle.js", "swagger_css_url": "/swagger/swagger-ui.css"}
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json", title="hipsono", swagger_favicon_url="/swagger/favicon-32x32.png", **page
+        )
+
+    @router.get("/", include_in_schema=False)
+    async def viewer() -> HTMLResponse:
+        return HTMLResponse((WEB / "index.html").read_text())
+
+    return router
+
+
+def _reading_response(engine: Engine, upload: Upload) -> Response:
+    started = time.perf_counter()
+    frame: Frame = decode(upload)
+    decoded = time.perf_counter()
+    reading = engine.reader.read(frame)
+    timed = with_decode(reading, 1e3 * (decoded - started), 1e3 * (time.perf_counter() - started))
+    body = encode_reading(timed)
+    stages = ", ".join(f"{t.stage};dur={t.ms:.2f}" for t in timed.timings)
+    return Response(body, media_type="application/json", headers={"Server-Timing": stages})
+
+
+def with_decode(reading: Reading, decode_ms: float, total_ms: float) -> Reading:
+    """The reading with the time its frame took to decode, and the whole time."""
+    return replace(reading, timings=(Timing("decode", decode_ms), *reading.timings, Timing("total", total_ms)))
+
+
+def run_server(settings: Settings) -> None:
+    """Serves until stopped; an access log would cost time on every frame and is left out."""
+    app = create_app(settings)
+    uvicorn.run(
+        app, host=settings.host, port=settings.port, access_log=False, ws_max_size=int(settings.max_upload_mb * 1e6)
+    )
+
+
+_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": {"type": "string", "format": "binary"}}
+            for kind in ("image/jpeg", "image/png", "application/dicom")
+        }
+        | {
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+            }
+        },
+    }
+}
+_PNG: Final[dict[int | str, dict[str, object]]] = {200: {"content": {"image/png": {}}}}

@@ -1,0 +1,106 @@
+"""Reading -> JSON of schema version 1, in one encode; absent is null with its reason, or not in its list."""
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from model.anatomy import VIEWS
+from model.measure import Measurement, Target
+from model.reading import NOTICE, SCHEMA, Reading, StructureReading
+
+Body = dict[str, Any]
+
+
+def encode_reading(reading: Reading, **extra: Any) -> bytes:
+    """The reading as JSON bytes; `extra` are top-level members of a stream's answer (seq, dropped, age_ms)."""
+    return orjson.dumps(reading_body(reading) | extra)
+
+
+def reading_body(reading: Reading) -> Body:
+    """The reading as plain values."""
+    frame, view, solar = reading.frame, reading.view, reading.solar
+    return {
+        "schema": SCHEMA,
+        "id": reading.id,
+        "notice": NOTICE,
+        "model": {
+            "name": reading.model.name,
+            "version": reading.model.version,
+            "sha256": reading.model.sha256,
+            "trained_on": reading.model.trained_on,
+        },
+        "frame": {
+            "width": frame.width,
+            "height": frame.height,
+            "index": frame.index,
+            "spacing_mm": frame.spacing_mm,
+            "spacing_source": frame.spacing_source,
+            "laterality": frame.laterality,
+            "sector": frame.sector,
+        },
+        "view": {
+            "name": view.name,
+            "confidence": round(view.confidence, 4),
+            "probabilities": {str(v): round(p, 4) for v, p in zip(VIEWS, view.probabilities, strict=True)},
+        },
+        "structures": [_structure(s) for s in reading.structures],
+        "landmarks": [
+            {"name": p.name, "x": round(p.x, 2), "y": round(p.y, 2), "confidence": round(p.confidence, 4)}
+            for p in reading.landmarks
+        ],
+        "targets": [_target(t) for t in reading.targets],
+        "measurements": [_measurement(m) for m in reading.measurements],
+        "solar": {
+            "gsus": {
+                "grade": solar.gsus.grade,
+                "probabilities": [round(p, 4) for p in solar.gsus.probabilities] or None,
+                "evidence": solar.gsus.evidence or None,
+                "reason": solar.gsus.reason,
+            },
+            "pdus": {"literal": solar.pdus.literal, "calibrated": solar.pdus.calibrated, "reason": solar.pdus.reason},
+            "combined": {"grade": solar.combined.grade, "reason": solar.combined.reason},
+        },
+        "warnings": reading.warnings,
+        "timings_ms": {t.stage: round(t.ms, 3) for t in reading.timings},
+    }
+
+
+def _structure(found: StructureReading) -> Body:
+    return {
+        "name": found.name,
+        "confidence": round(found.confidence, 4),
+        "area_px": round(found.area_px, 1),
+        "area_mm2": None if found.area_mm2 is None else round(found.area_mm2, 2),
+        "bbox": [round(v, 1) for v in found.bbox],
+        "contours": [_points(thinned(part)) for part in found.contours],
+    }
+
+
+def thinned(contour_xy: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Every n-th point of a long contour, about one a pixel: an outline, not its tracing."""
+    return contour_xy[:: max(1, len(contour_xy) // 160)]
+
+
+def _points(points_xy: np.ndarray[Any, np.dtype[np.float64]]) -> list[list[float]]:
+    rounded: list[list[float]] = np.round(points_xy, 1).tolist()
+    return rounded
+
+
+def _target(target: Target) -> Body:
+    return {
+        "name": target.name,
+        "x": round(target.x, 2),
+        "y": round(target.y, 2),
+        "nerve": target.nerve,
+        "clearance_mm": {
+            c.structure: None if c.distance_mm is None else round(c.distance_mm, 2) for c in target.clearances
+        },
+        "safety": target.safety,
+        "reason": target.reason,
+    }
+
+
+def _measurement(one: Measurement) -> Body:
+    value = None if one.value is None else round(one.value, 4 if one.unit == "1" else 2)
+    return {"name": one.name, "value": value, "unit": one.unit, "points": _points(one.points_xy), "reason": one.reason}

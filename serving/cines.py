@@ -1,0 +1,63 @@
+"""A cine's readings as lines, each sent as it is ready, then a summary."""
+
+import base64
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+import cv2
+import orjson
+
+from datasets.dicom import DicomCine
+from datasets.files import FrameOptions
+from datasets.picture import UnreadableFile
+from model.frame import Frame
+from model.reading import Reading
+from serving.bodies import encode_reading
+from serving.engine import Engine
+
+
+async def readings_of(engine: Engine, cine: DicomCine, options: FrameOptions, pictures: bool) -> AsyncIterator[bytes]:
+    """One JSON line a frame; a frame that cannot be decoded ends the cine with its reason in the summary."""
+    frames: Iterator[Frame] = cine.frames()
+    grades: Counter[int] = Counter()
+    views: Counter[str] = Counter()
+    count, fault = 0, None
+    while True:
+        try:
+            answered = await engine.run(lambda: _next(engine, frames, options))
+        except (UnreadableFile, ValueError) as error:
+            fault = str(error)
+            break
+        if answered is None:
+            break
+        frame, reading = answered
+        count += 1
+        views[str(reading.view.name)] += 1
+        if reading.solar.gsus.grade is not None:
+            grades[reading.solar.gsus.grade] += 1
+        extra = {"picture": data_uri(frame)} if pictures else {}
+        yield encode_reading(reading, **extra) + b"\n"
+    summary = {
+        "frames": count,
+        "expected_frames": len(cine),
+        "frame_time_ms": cine.frame_time_ms,
+        "views": dict(views),
+        "grades": {str(grade): grades[grade] for grade in sorted(grades)},
+        "error": fault,
+    }
+    yield orjson.dumps({"summary": summary}) + b"\n"
+
+
+def data_uri(frame: Frame) -> str:
+    """The frame as a JPEG data URI: for a page that cannot decode DICOM."""
+    pixels = frame.pixels if frame.colour is None else cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def _next(engine: Engine, frames: Iterator[Frame], options: FrameOptions) -> tuple[Frame, Reading] | None:
+    frame = next(frames, None)
+    if frame is None:
+        return None
+    known = options.apply(frame)
+    return known, engine.reader.read(known)

@@ -1,0 +1,57 @@
+"""Refusals: RFC 9457 problem+json whose detail says what was wrong and what to do."""
+
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+PROBLEM_TYPE: Final = "application/problem+json"
+
+
+class Problem(Exception):  # noqa: N818 - the standard's own word
+    """A refusal with its HTTP status; `retry_after_s` for a server that is full."""
+
+    def __init__(self, status: int, detail: str, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+def problem_body(status: int, detail: str) -> bytes:
+    """The problem as JSON."""
+    title = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Error"
+    return orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
+
+
+def problem_response(problem: Problem) -> Response:
+    """The problem as a response."""
+    headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
+    return Response(problem_body(problem.status, problem.detail), problem.status, headers, PROBLEM_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Every error of the application answers as a problem."""
+
+    @app.exception_handler(Problem)
+    async def _problem(_: Request, error: Problem) -> Response:
+        return problem_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> Response:
+        told = "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors())
+        return problem_response(Problem(422, told))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        detail = f"{request.method} {request.url.path}: {error.detail}. The routes are listed at /docs"
+        return problem_response(Problem(error.status_code, detail))
+
+    @app.exception_handler(Exception)
+    async def _unforeseen(request: Request, error: Exception) -> Response:
+        detail = f"{type(error).__name__} while answering {request.url.path}: this is a fault of the server, please report it"
+        return problem_response(Problem(500, detail))
