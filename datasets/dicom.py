@@ -36,7 +36,7 @@ from pydicom.uid import (
 
 from datasets.dicom_display import Display, Window, read_display, show
 from datasets.dicom_header import read_age, read_frame_time, read_laterality, read_regions
-from datasets.picture import UnreadableFile, check_size
+from datasets.picture import UnreadableFile, check_size, jpeg_header
 from model.anatomy import Laterality
 from model.frame import Frame, Region
 
@@ -58,6 +58,10 @@ DECODERS: Final = {
     RLELossless: "pylibjpeg",
 }
 """The decoder of each transfer syntax: always the same, so that a picture never depends on what else is installed."""
+PIXEL_HEAD_BYTES: Final = 65_536
+
+# Real files break many rules that do no harm, and pydicom's complaints would quote patients' data into logs.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class DicomCine:
     warnings: tuple[str, ...]
     display: Display
     _pixels: Path | bytes | Dataset
+    _is_secretly_ybr: bool = False
 
     def __len__(self) -> int:
         return self.frame_count
@@ -138,8 +143,9 @@ class DicomCine:
     def _decode(self, indices: list[int] | None) -> Iterator[NDArray[np.generic]]:
         source = io.BytesIO(self._pixels) if isinstance(self._pixels, bytes) else self._pixels
         plugin = DECODERS[UID(self.transfer_syntax)]
+        force = self._is_secretly_ybr
         try:
-            for samples in iter_pixels(source, indices=indices, decoding_plugin=plugin):
+            for samples in iter_pixels(source, indices=indices, decoding_plugin=plugin, force_rgb=force):
                 if samples.shape[:2] != (self.height, self.width):
                     raise ValueError(f"a frame decodes to {samples.shape}, expected {self.height} x {self.width}")
                 yield samples
@@ -157,7 +163,19 @@ def read_dicom(source: Path | bytes, name: str = "") -> DicomCine:
     picture, is cut short, is too large, or is packed in a way that has no decoder here.
     """
     name = name or (str(source) if isinstance(source, Path) else "DICOM data")
-    header, bytes_left = _read_header(source, name)
+    try:
+        return _read(source, name)
+    except UnreadableFile:
+        raise
+    except OSError as error:
+        raise UnreadableFile(name, f"it cannot be opened: {error}", "check the path and its rights") from error
+    except Exception as error:  # pydicom raises many kinds on broken headers
+        remedy = "export it again from the scanner or archive"
+        raise UnreadableFile(name, f"its header is broken: {error}", remedy) from error
+
+
+def _read(source: Path | bytes, name: str) -> DicomCine:
+    header, pixel_head, bytes_left = _read_header(source)
     width, height, frame_count = _size(header, name)
     syntax = _transfer_syntax(header, name)
     _check_whole(header, bytes_left, syntax, name)
@@ -183,22 +201,16 @@ def read_dicom(source: Path | bytes, name: str = "") -> DicomCine:
         (*doubts, *side_doubts),
         display,
         _pixel_source(source, header),
+        _is_secretly_ybr(header, syntax, pixel_head),
     )
 
 
-def _read_header(source: Path | bytes, name: str) -> tuple[Dataset, int]:
-    """(header up to the pixels, bytes of the file from the pixels' tag on)."""
-    try:
-        with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
-            header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-            at = file.tell()
-            return header, file.seek(0, io.SEEK_END) - at
-    except OSError as error:
-        raise UnreadableFile(name, f"it cannot be opened: {error}", "check the path and its rights") from error
-    except Exception as error:  # pydicom raises many kinds on broken headers
-        raise UnreadableFile(
-            name, f"its header is broken: {error}", "export it again from the scanner or archive"
-        ) from error
+def _read_header(source: Path | bytes) -> tuple[Dataset, bytes, int]:
+    """(header up to the pixels, the first bytes from the pixels' tag on, their number in all)."""
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
+        header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        at = file.tell()
+        return header, file.read(PIXEL_HEAD_BYTES), file.seek(0, io.SEEK_END) - at
 
 
 def _size(header: Dataset, name: str) -> tuple[int, int, int]:
@@ -206,11 +218,8 @@ def _size(header: Dataset, name: str) -> tuple[int, int, int]:
     if "Rows" not in header or "Columns" not in header:
         what = f"a DICOM object of class {sop_class.name or 'unknown'}" if sop_class else "no DICOM object"
         raise UnreadableFile(name, f"a picture was expected, this is {what}", "give an ultrasound image or cine")
-    try:
-        width, height = int(header.Columns), int(header.Rows)
-        frame_count = int(header.get("NumberOfFrames") or 1)
-    except (TypeError, ValueError) as error:
-        raise UnreadableFile(name, f"its size cannot be told: {error}", "export it again") from error
+    width, height = int(header.Columns), int(header.Rows)
+    frame_count = int(header.get("NumberOfFrames") or 1)
     check_size(name, width, height, frame_count)
     return width, height, frame_count
 
@@ -241,6 +250,17 @@ def _check_whole(header: Dataset, bytes_left: int, syntax: UID, name: str) -> No
     needed = bits * int(header.get("NumberOfFrames") or 1) // 8
     if bytes_left < needed:
         raise _cut_short(name, f"{needed} bytes of pixels were announced, at most {bytes_left} are there")
+
+
+def _is_secretly_ybr(header: Dataset, syntax: UID, pixel_head: bytes) -> bool:
+    """Whether a JPEG labelled RGB holds YCbCr: it names no colour model itself, yet two of its planes are coarser.
+
+    Where the JPEG does name its model, the decoder follows it whatever the label says.
+    """
+    if syntax != JPEGBaseline8Bit or header.get("PhotometricInterpretation") != "RGB":
+        return False
+    jpeg = jpeg_header(pixel_head[max(pixel_head.find(b"\xff\xd8\xff"), 0) :])
+    return jpeg is not None and jpeg.is_subsampled and not jpeg.is_marked
 
 
 def _pixel_source(source: Path | bytes, header: Dataset) -> Path | bytes | Dataset:

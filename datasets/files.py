@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from datasets.dicom import read_dicom
 from datasets.palette import PNG_MAGIC, png_header
-from datasets.picture import UnreadableFile, check_size, grey_if_colourless
+from datasets.picture import UnreadableFile, check_size, grey_if_colourless, jpeg_header
 from model.anatomy import Laterality
 from model.frame import Frame, Spacing, check_spacing, whole_frame
 
 __all__ = ["FileKind", "FrameOptions", "UnreadableFile", "decode_picture", "kind_of", "list_files", "read_frames"]
 
 HEAD_BYTES: Final = 1024
-_START_OF_FRAME: Final = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _REMEDY: Final = "give a JPEG, PNG, DICOM or video file (MP4, AVI, MKV)"
 
 
@@ -178,15 +177,8 @@ def _grey_or_rgb(picture: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """(width, height) from the start-of-frame segment, (0, 0) where there is none."""
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in _START_OF_FRAME:
-            return int.from_bytes(data[at + 7 : at + 9]), int.from_bytes(data[at + 5 : at + 7])
-        alone = marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8
-        at += (1 if marker == 0xFF else 2) if alone else 2 + int.from_bytes(data[at + 2 : at + 4])
-    return 0, 0
+    header = jpeg_header(data)
+    return (0, 0) if header is None else (header.width, header.height)
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
