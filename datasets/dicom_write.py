@@ -58,13 +58,17 @@ def write_dicom(
         dataset.FrameTime = f"{frame_time_ms:.10g}"
         dataset.FrameIncrementPointer = 0x00181063
     if transfer_syntax in PACKED:
-        dataset.compress(
-            UID(transfer_syntax), encoding_plugin=PACKED[UID(transfer_syntax)], generate_instance_uid=False
-        )
+        _compress(dataset, UID(transfer_syntax))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f"{path.suffix}.part")
     dataset.save_as(partial, enforce_file_format=True)
     partial.replace(path)
+
+
+def _compress(dataset: FileDataset, syntax: UID) -> None:
+    if syntax == JPEG2000Lossless and dataset.SamplesPerPixel == 3:
+        dataset.PhotometricInterpretation = "YBR_RCT"  # what the encoder is to make of the RGB samples
+    dataset.compress(syntax, encoding_plugin=PACKED[syntax], generate_instance_uid=False)
 
 
 def _check_one_cine(cine: Sequence[Sample], transfer_syntax: str) -> None:
@@ -129,9 +133,7 @@ def _add_equipment_and_series(dataset: Dataset, sample: Sample) -> None:
     dataset.LossyImageCompression = "00"
     side = _LETTER.get(sample.frame.laterality)
     if side:
-        dataset.Laterality = dataset.ImageLaterality = side
-    if sample.acquisition.frequency_mhz is not None:
-        dataset.TransducerFrequency = round(sample.acquisition.frequency_mhz * 1000)
+        dataset.ImageLaterality = side
     if sample.acquisition.depth_mm is not None:
         dataset.DepthOfScanField = round(sample.acquisition.depth_mm)
 
