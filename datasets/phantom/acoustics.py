@@ -31,12 +31,17 @@ class TissueMaps:
     bone_lines: Map
 
 
-def tissue_maps(scene: Scene, probe: Probe, rng: Generator) -> TissueMaps:
+Shift = tuple[float, float]
+"""(rows, lines) by which tissue has moved since its scatterers were drawn: speckle moves with it."""
+
+
+def tissue_maps(scene: Scene, probe: Probe, rng: Generator, shift: Shift = (0.0, 0.0)) -> TissueMaps:
     """Paints the scene's patches and interfaces into beam space."""
     level = np.full((ROWS, LINES), scene.background_db, np.float32)
     attenuation = np.full((ROWS, LINES), 0.7, np.float32)
-    fibres = _fibre_noise(probe, rng)
+    fibres = _carried(_fibre_noise(probe, rng), shift)
     sparse = (10 * np.log10(np.maximum(rng.gamma(rng.uniform(0.5, 3), size=(ROWS, LINES)), 1e-3))).astype(np.float32)
+    sparse = _carried(sparse, shift)
     for patch in scene.patches:
         cover = _cover(patch, probe)
         if cover is None:
@@ -56,15 +61,27 @@ def tissue_maps(scene: Scene, probe: Probe, rng: Generator) -> TissueMaps:
     return TissueMaps(level, attenuation, lines, bone_lines)
 
 
-def echo(maps: TissueMaps, probe: Probe, beam: Beam, disturbances: tuple[Disturbance, ...], rng: Generator) -> Map:
+@dataclass(frozen=True, slots=True)
+class Insonation:
+    """How tissue is sounded: the probe, its beam, what stands in the way, and how far the tissue has moved."""
+
+    probe: Probe
+    beam: Beam
+    disturbances: tuple[Disturbance, ...] = ()
+    shift: Shift = (0.0, 0.0)
+
+
+def echo(maps: TissueMaps, sounding: Insonation, rng: Generator) -> Map:
     """Envelope (ROWS, LINES) before time gain, averaged over the compounded looks."""
+    probe, beam = sounding.probe, sounding.beam
     amplitude = 10 ** (maps.level_db / 20)
     lines = _with_tail(maps.lines, 0.18, probe) + _with_tail(maps.bone_lines, 0.7, probe)
-    loss_db = _loss(maps.attenuation, probe) + _disturbed(disturbances)
+    loss_db = _loss(maps.attenuation, probe) + _disturbed(sounding.disturbances)
     gain = 10 ** (-loss_db / 20)
     total = np.zeros_like(amplitude)
     for _ in range(beam.looks):
-        field = (amplitude + lines * 0.7) * _complex_noise(rng) + lines * 0.45
+        scatterers = _drifted(_complex_noise(rng), sounding.shift)
+        field = (amplitude + lines * 0.7) * scatterers + lines * 0.45
         total += np.abs(_spread(field * gain, probe, beam))
     return total / beam.looks
 
@@ -104,7 +121,9 @@ def _fibre_noise(probe: Probe, rng: Generator) -> Map:
     coarse = cv2.GaussianBlur(noise, (0, 0), length * 1.5, sigmaY=height * 5)
     streak, coarse = streak / streak.std(), coarse / coarse.std()
     depth = rng.uniform(1.5, 5.0)
-    return np.asarray(depth * (0.7 * streak + 0.6 * coarse) + rng.uniform(0, 3) * np.maximum(streak - 1.2, 0), np.float32)
+    return np.asarray(
+        depth * (0.7 * streak + 0.6 * coarse) + rng.uniform(0, 3) * np.maximum(streak - 1.2, 0), np.float32
+    )
 
 
 def _texture(patch: Patch, fibres: Map, sparse: Map, rows: slice) -> Map | float:
@@ -162,6 +181,23 @@ def _disturbed(disturbances: tuple[Disturbance, ...]) -> Map:
     return loss
 
 
+def _carried(texture: Map, shift: Shift) -> Map:
+    if shift == (0.0, 0.0):
+        return texture
+    move = np.array([[1.0, 0.0, shift[1]], [0.0, 1.0, shift[0]]])
+    size = (texture.shape[1], texture.shape[0])
+    return np.asarray(cv2.warpAffine(texture, move, size, borderMode=cv2.BORDER_REFLECT), np.float32)
+
+
+def _drifted(field: NDArray[np.complex64], shift: Shift) -> NDArray[np.complex64]:
+    """The field moved below a cell's precision by Fourier phase, which keeps its statistics."""
+    if shift == (0.0, 0.0):
+        return field
+    down = np.exp(-2j * np.pi * np.fft.fftfreq(ROWS) * shift[0])[:, None]
+    across = np.exp(-2j * np.pi * np.fft.fftfreq(LINES) * shift[1])[None]
+    return np.asarray(fft.ifft2(fft.fft2(field) * (down * across).astype(np.complex64)))
+
+
 def _complex_noise(rng: Generator) -> NDArray[np.complex64]:
     parts = rng.standard_normal((2, ROWS, LINES), dtype=np.float32)
     return ((parts[0] + 1j * parts[1]) * np.float32(np.sqrt(0.5))).astype(np.complex64)
@@ -171,7 +207,9 @@ def _spread(field: NDArray[np.complex64], probe: Probe, beam: Beam) -> NDArray[n
     """The two-way point spread: axial Gaussian, lateral by depth with side lobes (per row, over the lines)."""
     bandwidth = beam.bandwidth * probe.frequency_mhz
     sigma_rows = 0.187 * SOUND_MM_US / bandwidth * beam.axial_stretch / probe.row_mm
-    field = np.asarray(gaussian_filter1d(field.real, sigma_rows, axis=0) + 1j * gaussian_filter1d(field.imag, sigma_rows, axis=0))
+    field = np.asarray(
+        gaussian_filter1d(field.real, sigma_rows, axis=0) + 1j * gaussian_filter1d(field.imag, sigma_rows, axis=0)
+    )
     wavelength = SOUND_MM_US / probe.frequency_mhz
     depth = np.linspace(0, probe.depth_mm, ROWS)
     focus = beam.focus_share * probe.depth_mm

@@ -62,7 +62,10 @@ def skin_and_fat(body: Body, rng: Generator) -> tuple[list[Patch], list[Interfac
         Patch(between(top, skin), level(5, rng), 0.9),
         Patch(between(skin, fascia), level(-4, rng), 0.5, Texture.SPARSE),
     ]
-    lines = [Interface(skin, level(6, rng)), Interface(broken(fascia, 0.15, rng), level(9, rng), 0.3, rng.uniform(0.3, 0.7))]
+    lines = [
+        Interface(skin, level(6, rng)),
+        Interface(broken(fascia, 0.15, rng), level(9, rng), 0.3, rng.uniform(0.3, 0.7)),
+    ]
     for _ in range(int(rng.integers(1, 6))):
         depth = rng.uniform(body.skin_mm, body.skin_mm + body.fat_mm)
         septum = line_at(depth, rng.normal(0, 0.08), 0.4, rng)
@@ -87,7 +90,14 @@ def piece(line_mm: Points, rng: Generator, length_mm: tuple[float, float]) -> Po
 
 def muscle(polygon_mm: Points, rng: Generator, angle: float = 0.0) -> Patch:
     """A muscle with fibres along `angle`."""
-    return Patch(polygon_mm, level(0, rng), rng.uniform(0.6, 1.1), Texture.FIBRES, angle + rng.normal(0, 0.08), rng.uniform(0.1, 0.6))
+    return Patch(
+        polygon_mm,
+        level(0, rng),
+        rng.uniform(0.6, 1.1),
+        Texture.FIBRES,
+        angle + rng.normal(0, 0.08),
+        rng.uniform(0.1, 0.6),
+    )
 
 
 def clutter_organs(box_mm: tuple[float, float, float, float], rng: Generator) -> tuple[list[Patch], list[Interface]]:
@@ -96,7 +106,9 @@ def clutter_organs(box_mm: tuple[float, float, float, float], rng: Generator) ->
     for _ in range(int(rng.integers(0, 4))):
         centre = (rng.uniform(box_mm[0], box_mm[2]), rng.uniform(box_mm[1], box_mm[3]))
         radius = rng.uniform(0.5, 1.3)
-        patches.append(Patch(ellipse(centre, (radius * rng.uniform(1, 1.8), radius), rng.uniform(-1, 1)), level(-20, rng, 4), 0.18))
+        patches.append(
+            Patch(ellipse(centre, (radius * rng.uniform(1, 1.8), radius), rng.uniform(-1, 1)), level(-20, rng, 4), 0.18)
+        )
     if rng.random() < 0.2:
         centre = (rng.uniform(box_mm[0], box_mm[2]), rng.uniform(box_mm[1], box_mm[3]))
         radii = (rng.uniform(2, 5), rng.uniform(1.5, 2.8))
@@ -109,12 +121,17 @@ def clutter_organs(box_mm: tuple[float, float, float, float], rng: Generator) ->
     return patches, lines
 
 
-def vessel(centre_mm: tuple[float, float], radii_mm: tuple[float, float], angle: float, rng: Generator) -> tuple[list[Patch], list[Interface], Points]:
+def vessel(
+    centre_mm: tuple[float, float], radii_mm: tuple[float, float], angle: float, rng: Generator
+) -> tuple[list[Patch], list[Interface], Points]:
     """A vessel: dark lumen, brighter wall; returns its outline with wall, which is its label."""
     wall = float(np.clip(rng.uniform(0.06, 0.14) * min(radii_mm), 0.12, 0.7))
     outer = ellipse(centre_mm, radii_mm, angle, 0.03, rng)
     inner = (outer - centre_mm) * (1 - wall / max(min(radii_mm), 0.3)) + centre_mm
     blood = level(-24, rng, 4)
-    patches = [Patch(outer, level(3, rng), 0.65, softness_mm=0.15), Patch(inner, blood, 0.18, softness_mm=rng.uniform(0.1, 0.5), flow=True)]
+    patches = [
+        Patch(outer, level(3, rng), 0.65, softness_mm=0.15),
+        Patch(inner, blood, 0.18, softness_mm=rng.uniform(0.1, 0.5), flow=True),
+    ]
     closed = np.concatenate([outer, outer[:1]])
     return patches, [Interface(closed, level(4, rng), 0.1, 0.25)], outer

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from datasets.phantom.acoustics import echo, tissue_maps, with_floors
+from datasets.phantom.acoustics import Insonation, echo, tissue_maps, with_floors
 from datasets.phantom.body import Body, draw_body
 from datasets.phantom.graphics import burn_in, colour_flow, draw_box, polygon_mask, walk_flow, within_box
 from datasets.phantom.longitudinal import longitudinal
 from datasets.phantom.other import other_picture, other_scene
-from datasets.phantom.scanner import Probe, draw_beam, draw_display, draw_disturbances, draw_probe
+from datasets.phantom.scanner import ROWS, Beam, Display, Probe, draw_beam, draw_display, draw_disturbances, draw_probe
 from datasets.phantom.scene import Scene, mirrored, shifted, span_mm
 from datasets.phantom.screen import (
     Screen,
@@ -34,8 +34,28 @@ from model.frame import Frame, Region
 
 SHARES: Final = {View.ILIOPECTINEAL: 0.26, View.INFEROMEDIAL: 0.2, View.LONGITUDINAL: 0.36, View.OTHER: 0.18}
 SOURCE: Final = "phantom"
+_PICTURE_SHARE: Final = 0.45
 _FLOW_FRACTION: Final = {0: (0.0, 0.0), 1: (0.008, 0.05), 2: (0.07, 0.12), 3: (0.14, 0.55)}
 _SEED_SALT: Final = 20261121
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """Everything of a frame but its noise. `moved_mm` is how far (x, z) tissue has moved since a cine began.
+
+    `noise_seed` gives the frame electronic noise of its own, where its scatterers are another frame's too.
+    """
+
+    seed: int
+    scene: Scene
+    body: Body
+    probe: Probe
+    beam: Beam
+    display: Display
+    screen: Screen
+    flipped: bool
+    moved_mm: tuple[float, float] = (0.0, 0.0)
+    noise_seed: int | None = None
 
 
 def phantom(seed: int, view: View | None = None) -> Sample:
@@ -44,15 +64,16 @@ def phantom(seed: int, view: View | None = None) -> Sample:
     chosen = View(rng.choice(list(SHARES), p=list(SHARES.values())))
     view = view or chosen
     body = draw_body(rng)
-    if view is View.OTHER and rng.random() < 0.45:
+    if view is View.OTHER and rng.random() < _PICTURE_SHARE:
         return _sample(seed, body, Frame(other_picture(rng)), _nothing(), Acquisition())
-    scene = _draw_scene(view, body, rng)
-    flipped = bool(rng.random() < 0.5)
-    scene = mirrored(scene) if flipped else scene
-    left, right, deep = span_mm(scene)
-    scene = shifted(scene, -(left + right) / 2 + rng.normal(0, 0.05) * (right - left))
-    probe = draw_probe((right - left, deep), rng)
-    return _render(seed, (scene, body, probe, flipped), rng)
+    return render(_draw(seed, view, body, rng), rng)
+
+
+def draw_phantom(seed: int, view: View) -> Drawn:
+    """The scene and the scanner of a seed, not yet rendered."""
+    rng = np.random.default_rng([_SEED_SALT, seed])
+    rng.random()
+    return _draw(seed, view, draw_body(rng), rng)
 
 
 def phantoms(seeds: Iterable[int], view: View | None = None, workers: int | None = None) -> Iterator[Sample]:
@@ -78,11 +99,25 @@ def _draw_scene(view: View, body: Body, rng: Generator) -> Scene:
     return draw(body, rng)
 
 
-def _render(seed: int, drawn: tuple[Scene, Body, Probe, bool], rng: Generator) -> Sample:
-    scene, body, probe, flipped = drawn
-    beam, display, screen = draw_beam(rng), draw_display(rng), draw_screen(probe, rng)
-    maps = tissue_maps(scene, probe, rng)
-    envelope = with_floors(echo(maps, probe, beam, draw_disturbances(rng), rng), beam, maps, rng)
+def _draw(seed: int, view: View, body: Body, rng: Generator) -> Drawn:
+    scene = _draw_scene(view, body, rng)
+    flipped = bool(rng.random() < 0.5)
+    scene = mirrored(scene) if flipped else scene
+    left, right, deep = span_mm(scene)
+    scene = shifted(scene, -(left + right) / 2 + rng.normal(0, 0.05) * (right - left))
+    probe = draw_probe((right - left, deep), rng)
+    return Drawn(seed, scene, body, probe, draw_beam(rng), draw_display(rng), draw_screen(probe, rng), flipped)
+
+
+def render(drawn: Drawn, rng: Generator) -> Sample:
+    """The frame of a drawn scene; the generator gives scatterers, noise, graphics and Doppler."""
+    scene, body, probe, display, screen = drawn.scene, drawn.body, drawn.probe, drawn.display, drawn.screen
+    pitch_mm = float(probe.line_pitch_mm()[ROWS // 2])
+    shift = (drawn.moved_mm[1] / probe.row_mm, drawn.moved_mm[0] / pitch_mm)
+    maps = tissue_maps(scene, probe, rng, shift)
+    envelope = echo(maps, Insonation(probe, drawn.beam, draw_disturbances(rng), shift), rng)
+    noise = rng if drawn.noise_seed is None else np.random.default_rng([drawn.seed, 13, drawn.noise_seed])
+    envelope = with_floors(envelope, drawn.beam, maps, noise)
     picture = vendor_look(scan_convert(compress(envelope, maps, probe, display), probe, screen), display.smoothing)
     mask = paint_truth(scene, probe, screen)
     truth = _truth(scene, screen, mask)
@@ -102,9 +137,9 @@ def _render(seed: int, drawn: tuple[Scene, Body, Probe, bool], rng: Generator) -
         age_years=round(body.age_years, 1),
     )
     acquisition = Acquisition(
-        probe.kind, probe.depth_mm, probe.frequency_mhz, 60 * (display.median_level - 0.38), body.bmi, flipped
+        probe.kind, probe.depth_mm, probe.frequency_mhz, 60 * (display.median_level - 0.38), body.bmi, drawn.flipped
     )
-    return _sample(seed, body, frame, truth, acquisition)
+    return _sample(drawn.seed, body, frame, truth, acquisition)
 
 
 def _with_doppler(

@@ -10,7 +10,24 @@ from model.geometry import Points
 
 Rgb = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
-_WORDS = ("R HIP", "L HIP", "HIP LONG", "MSK", "Gen", "FR 27Hz", "D 4.5cm", "12L-RS", "MI 0.9", "TIS 0.2", "GN 58", "DR 66", "PENG", "1", "2D 61%", "P 100%")
+_WORDS = (
+    "R HIP",
+    "L HIP",
+    "HIP LONG",
+    "MSK",
+    "Gen",
+    "FR 27Hz",
+    "D 4.5cm",
+    "12L-RS",
+    "MI 0.9",
+    "TIS 0.2",
+    "GN 58",
+    "DR 66",
+    "PENG",
+    "1",
+    "2D 61%",
+    "P 100%",
+)
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_PLAIN, cv2.FONT_HERSHEY_DUPLEX)
 
 
@@ -40,7 +57,9 @@ def burn_in(picture: NDArray[np.uint8], screen: Screen, rng: Generator) -> None:
 
 
 def _text(picture: NDArray[np.uint8], at: tuple[int, int], ink: int, rng: Generator) -> None:
-    cv2.putText(picture, str(rng.choice(_WORDS)), at, int(rng.choice(_FONTS)), rng.uniform(0.35, 0.8), ink, 1, cv2.LINE_AA)
+    cv2.putText(
+        picture, str(rng.choice(_WORDS)), at, int(rng.choice(_FONTS)), rng.uniform(0.35, 0.8), ink, 1, cv2.LINE_AA
+    )
 
 
 def _callipers(picture: NDArray[np.uint8], screen: Screen, rng: Generator) -> None:

@@ -74,7 +74,18 @@ def longitudinal(body: Body, rng: Generator) -> Scene:
         Mark("capsule_insertion", float(neck[-1, 0]), float(neck[-1, 1])),
     )
     synovium = between(capsule_neck + [0.0, 0.7], neck - [0.0, 0.4])
-    return Scene(View.LONGITUDINAL, tuple(patches), tuple(lines), regions, marks, hip.gsus, distance, height, height / chord, synovium)
+    return Scene(
+        View.LONGITUDINAL,
+        tuple(patches),
+        tuple(lines),
+        regions,
+        marks,
+        hip.gsus,
+        distance,
+        height,
+        height / chord,
+        synovium,
+    )
 
 
 def _cortex(hip: Hip, rng: Generator) -> tuple[Points, Points, Points, Points, Points]:
@@ -93,7 +104,9 @@ def _cortex(hip: Hip, rng: Generator) -> tuple[Points, Points, Points, Points, P
     shaft = end + np.stack([beyond, -rng.uniform(0.5, 3) * (1 - np.exp(-beyond / 6)) + 0.06 * beyond], axis=1)
     rim = head[0] + [rng.uniform(-1.5, 0.5), -hip.cartilage_mm - rng.uniform(0.6, 1.6)]
     back = np.linspace(0, WIDE_MM, 80)
-    ilium = (rim + np.stack([-back, rng.uniform(-0.1, 0.25) * back + rough(back, 0.2, 12, rng) * (back > 1)], axis=1))[::-1]
+    ilium = (rim + np.stack([-back, rng.uniform(-0.1, 0.25) * back + rough(back, 0.2, 12, rng) * (back > 1)], axis=1))[
+        ::-1
+    ]
     turn = np.array([[np.cos(hip.tilt), np.sin(hip.tilt)], [-np.sin(hip.tilt), np.cos(hip.tilt)]])
     centre = np.array([0.0, hip.top_mm])
     shift = np.array([rng.uniform(-9, 1) * hip.radius_mm / 24, 0.0])
@@ -154,7 +167,12 @@ def _tissue(
     patches, lines, fascia = skin_and_fat(body, rng)
     bone = np.concatenate([ilium, rim[None], head, neck[1:], shaft[1:]])
     floor = np.stack([bone[:, 0], bone[:, 1] * 0 + 200.0], axis=1)
-    divide = line_at(float(fascia[:, 1].mean()) + rng.uniform(0.3, 0.6) * max(hip.top_mm - float(fascia[:, 1].mean()), 4), 0.0, 0.5, rng)
+    divide = line_at(
+        float(fascia[:, 1].mean()) + rng.uniform(0.3, 0.6) * max(hip.top_mm - float(fascia[:, 1].mean()), 4),
+        0.0,
+        0.5,
+        rng,
+    )
     patches += [muscle(between(fascia, divide), rng), muscle(between(divide, floor), rng, hip.tilt)]
     lines += [Interface(divide, level(7, rng), 0.25)]
     extra = clutter_organs((-25, float(fascia[0, 1]), 25, hip.top_mm), rng)
@@ -167,11 +185,16 @@ def _tissue(
         Interface(outer, level(7, rng), 0.35, rng.uniform(0.3, 0.8)),
         Interface(outer - [0.0, rng.uniform(0.8, 2.5)], level(4, rng), 0.3, 0.5),
     ]
-    labrum = np.array([rim + [-0.8, 0.3], rim + [3.2 * body.growth, -1.0 * body.growth], rim + [3.0 * body.growth, 1.2]])
+    labrum = np.array(
+        [rim + [-0.8, 0.3], rim + [3.2 * body.growth, -1.0 * body.growth], rim + [3.0 * body.growth, 1.2]]
+    )
     patches.append(Patch(labrum, level(8, rng), 0.9))
     shade = rng.uniform(-6, 2)
     patches.append(Patch(between(bone, floor), -30 + shade, 14.0, Texture.PLAIN, 0.0, 0.15))
-    lines += [Interface(part, level(24, rng, 4), rng.uniform(0.2, 0.4), rng.uniform(0.5, 1.1), True) for part in (ilium, head, neck, shaft)]
+    lines += [
+        Interface(part, level(24, rng, 4), rng.uniform(0.2, 0.4), rng.uniform(0.5, 1.1), True)
+        for part in (ilium, head, neck, shaft)
+    ]
     return patches, lines
 
 
@@ -181,7 +204,9 @@ def _inside(hip: Hip, outer: Points, head: Points, neck: Points, rng: Generator)
     outward = (head - centre) / np.hypot(*(head - centre).T)[:, None]
     patches = [Patch(between(head + outward * hip.cartilage_mm, head), level(-20, rng, 3), 0.9, softness_mm=0.2)]
     over = outer[len(head) + 1 :]
-    lower = np.stack([np.interp(np.linspace(0, 1, len(over)), np.linspace(0, 1, len(neck)), neck[:, k]) for k in (0, 1)], axis=1)
+    lower = np.stack(
+        [np.interp(np.linspace(0, 1, len(over)), np.linspace(0, 1, len(neck)), neck[:, k]) for k in (0, 1)], axis=1
+    )
     front = rng.uniform(0.18, 0.4) if hip.gsus else 0.46
     back = rng.uniform(0.62, 0.9) if hip.gsus else 0.54
     fade = np.linspace(0, 1, len(over))[:, None]
@@ -192,7 +217,9 @@ def _inside(hip: Hip, outer: Points, head: Points, neck: Points, rng: Generator)
     if hip.gsus == 0:
         return [*patches, Patch(between(top, bottom), level(6, rng), 0.7, softness_mm=0.1)]
     fluid = hip.gsus == 1 or rng.random() < 0.55
-    patches.append(Patch(between(top, bottom), level(-30 if fluid else -11, rng, 3), 0.12 if fluid else 0.6, softness_mm=0.2))
+    patches.append(
+        Patch(between(top, bottom), level(-30 if fluid else -11, rng, 3), 0.12 if fluid else 0.6, softness_mm=0.2)
+    )
     if fluid and rng.random() < 0.5:
         part = between(top + (bottom - top) * rng.uniform(0.55, 0.75), bottom)
         patches.append(Patch(part, level(-11, rng), 0.6, Texture.SPARSE))

@@ -36,7 +36,9 @@ def _limb(body: Body, rng: Generator) -> Tissue:
     patches.append(muscle(between(upper, line_at(200, 0, 0, rng)), rng))
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.4, 0.2, 0.25, 0.15]))):
         radius = rng.uniform(1, 5)
-        soft, edges, _ = vessel((rng.uniform(-22, 22), rng.uniform(5, 40)), (radius, radius * rng.uniform(0.4, 1)), rng.normal(0, 0.5), rng)
+        soft, edges, _ = vessel(
+            (rng.uniform(-22, 22), rng.uniform(5, 40)), (radius, radius * rng.uniform(0.4, 1)), rng.normal(0, 0.5), rng
+        )
         patches, lines = patches + soft, lines + edges
     extra = clutter_organs((-28, float(fascia[0, 1]), 28, 45), rng)
     patches, lines = patches + extra[0], lines + extra[1]
@@ -68,7 +70,10 @@ def _pennate(body: Body, rng: Generator) -> Tissue:
     upper = line_at(depth + rng.uniform(0.5, 3), rng.normal(0, 0.04), 0.2, rng)
     lower = line_at(depth + rng.uniform(12, 28), rng.normal(0, 0.1), 0.4, rng)
     angle = rng.choice([-1, 1]) * rng.uniform(0.15, 0.6)
-    patches += [muscle(between(upper, lower), rng, angle), muscle(between(lower, line_at(200, 0, 0, rng)), rng, -angle * 0.5)]
+    patches += [
+        muscle(between(upper, lower), rng, angle),
+        muscle(between(lower, line_at(200, 0, 0, rng)), rng, -angle * 0.5),
+    ]
     lines += [Interface(upper, level(10, rng), 0.3, 0.7), Interface(lower, level(11, rng), 0.3, 0.7)]
     for _ in range(int(rng.integers(4, 16))):
         start = np.array([rng.uniform(-50, 50), rng.uniform(depth, depth + 25)])
@@ -89,7 +94,16 @@ def _organ(body: Body, rng: Generator) -> Tissue:
         radii = (rng.uniform(4, 26), rng.uniform(3, 18))
         outline = ellipse(centre, radii, rng.uniform(-1.5, 1.5), 0.15, rng)
         dark = rng.random() < 0.6
-        patches.append(Patch(outline, level(-26 if dark else -3, rng, 4), 0.15 if dark else 0.6, Texture.PLAIN, 0, rng.uniform(0.2, 0.8)))
+        patches.append(
+            Patch(
+                outline,
+                level(-26 if dark else -3, rng, 4),
+                0.15 if dark else 0.6,
+                Texture.PLAIN,
+                0,
+                rng.uniform(0.2, 0.8),
+            )
+        )
         lines.append(Interface(np.concatenate([outline, outline[:1]]), level(8, rng, 4), 0.3, 0.6))
     return patches, lines
 
@@ -103,7 +117,12 @@ def _infant_hip(body: Body, rng: Generator) -> Tissue:
     head = ellipse(centre, (radius, radius * rng.uniform(0.85, 1.1)), 0, 0.05, rng)
     patches.append(Patch(head, level(-12, rng), 0.7, Texture.SPARSE))
     lines.append(Interface(np.concatenate([head, head[:1]]), level(7, rng), 0.1))
-    edge = np.array([[-45.0, centre[1] - radius * rng.uniform(0.1, 0.6)], [centre[0] - radius * 0.6, centre[1] - radius * rng.uniform(-0.1, 0.4)]])
+    edge = np.array(
+        [
+            [-45.0, centre[1] - radius * rng.uniform(0.1, 0.6)],
+            [centre[0] - radius * 0.6, centre[1] - radius * rng.uniform(-0.1, 0.4)],
+        ]
+    )
     roof = np.concatenate([edge, [[centre[0] + radius * rng.uniform(-0.2, 0.4), centre[1] + radius * 1.05]]])
     line = np.concatenate([np.linspace(a, b, 40) for a, b in zip(roof[:-1], roof[1:], strict=True)])
     lines.append(Interface(line, level(22, rng, 4), 0.4, 0.7, True))
@@ -124,7 +143,13 @@ def _joint(body: Body, rng: Generator) -> Tissue:
         soft, edges = _bone(line, rng)
         patches, lines = patches + soft, lines + edges
     if rng.random() < 0.5:
-        pouch = ellipse((gap + rng.uniform(-12, 12), depth + rng.uniform(3, 9)), (rng.uniform(5, 18), rng.uniform(1, 4)), rng.normal(0, 0.2), 0.15, rng)
+        pouch = ellipse(
+            (gap + rng.uniform(-12, 12), depth + rng.uniform(3, 9)),
+            (rng.uniform(5, 18), rng.uniform(1, 4)),
+            rng.normal(0, 0.2),
+            0.15,
+            rng,
+        )
         patches.insert(-2, Patch(pouch, level(-28, rng), 0.12))
     return patches, lines
 
@@ -157,7 +182,16 @@ def _menu(height: int, width: int, rng: Generator) -> Picture:
             cv2.rectangle(picture, (x, y), end, int(rng.integers(0, 255)), int(rng.choice([-1, 1, 2])))
         else:
             letters = "".join(chr(int(c)) for c in rng.integers(48, 122, int(rng.integers(3, 20))))
-            cv2.putText(picture, letters, (x, y), cv2.FONT_HERSHEY_SIMPLEX, rng.uniform(0.3, 1.2), int(rng.integers(120, 255)), 1, cv2.LINE_AA)
+            cv2.putText(
+                picture,
+                letters,
+                (x, y),
+                cv2.FONT_HERSHEY_SIMPLEX,
+                rng.uniform(0.3, 1.2),
+                int(rng.integers(120, 255)),
+                1,
+                cv2.LINE_AA,
+            )
     return picture
 
 
@@ -184,12 +218,24 @@ def _blobs(height: int, width: int, rng: Generator) -> Picture:
     total = np.zeros((height, width), np.float32)
     for octave in range(2, 8):
         size = 2**octave
-        total += cv2.resize(rng.normal(0, 1, (size, size)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC) / octave ** rng.uniform(0.5, 2)
+        total += cv2.resize(
+            rng.normal(0, 1, (size, size)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+        ) / octave ** rng.uniform(0.5, 2)
     picture = np.clip(rng.uniform(50, 150) + rng.uniform(20, 70) * total / total.std(), 0, 255).astype(np.uint8)
     for _ in range(int(rng.integers(0, 9))):
         centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
         axes = (int(rng.uniform(4, width / 3)), int(rng.uniform(4, height / 3)))
-        cv2.ellipse(picture, centre, axes, rng.uniform(0, 180), 0, 360, int(rng.integers(0, 255)), int(rng.choice([-1, 2, 3])), cv2.LINE_AA)
+        cv2.ellipse(
+            picture,
+            centre,
+            axes,
+            rng.uniform(0, 180),
+            0,
+            360,
+            int(rng.integers(0, 255)),
+            int(rng.choice([-1, 2, 3])),
+            cv2.LINE_AA,
+        )
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 2)), np.uint8)
 
 
@@ -204,6 +250,10 @@ def _patchwork(height: int, width: int, rng: Generator) -> Picture:
     picture = np.zeros((height, width), np.uint8)
     middle = int(rng.uniform(0.3, 0.7) * width)
     for left, right in ((0, middle - 4), (middle + 4, width)):
-        pane = _blobs(height, max(right - left, 32), rng) if rng.random() < 0.5 else _noise(height, max(right - left, 32), rng)
+        pane = (
+            _blobs(height, max(right - left, 32), rng)
+            if rng.random() < 0.5
+            else _noise(height, max(right - left, 32), rng)
+        )
         picture[:, left:right] = pane[:, : right - left]
     return picture

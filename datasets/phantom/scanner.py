@@ -145,6 +145,8 @@ def draw_disturbances(rng: Generator) -> tuple[Disturbance, ...]:
     """None in most frames; gas, gel gaps and hair in the others."""
     count = int(rng.choice([0, 1, 2], p=[0.6, 0.28, 0.12]))
     return tuple(
-        Disturbance(rng.uniform(0, 1), rng.uniform(0.02, 0.12), rng.choice([0.0, rng.uniform(0, 0.4)]), rng.uniform(4, 22))
+        Disturbance(
+            rng.uniform(0, 1), rng.uniform(0.02, 0.12), rng.choice([0.0, rng.uniform(0, 0.4)]), rng.uniform(4, 22)
+        )
         for _ in range(count)
     )

@@ -83,8 +83,13 @@ class Scene:
     background_db: float = 0.0
 
 
-def ellipse(centre_mm: tuple[float, float], radii_mm: tuple[float, float], angle: float = 0.0, bumps: float = 0.0,
-            rng: np.random.Generator | None = None) -> Points:
+def ellipse(
+    centre_mm: tuple[float, float],
+    radii_mm: tuple[float, float],
+    angle: float = 0.0,
+    bumps: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> Points:
     """A closed outline (64, 2); `bumps` roughens it by that share of its radius."""
     at = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     reach = np.ones(64)
@@ -121,13 +126,13 @@ def between(upper_mm: Points, lower_mm: Points) -> Points:
 
 def mirrored(scene: Scene) -> Scene:
     """The scene with left and right exchanged: another hip, or a turned probe."""
-    turned = _moved(scene, lambda points: points * [-1.0, 1.0])
+    turned = _moved(scene, lambda points: points * np.array([-1.0, 1.0]))
     return replace(turned, patches=tuple(replace(p, fibre_angle=-p.fibre_angle) for p in turned.patches))
 
 
-def shifted(scene: Scene, by_mm: float) -> Scene:
-    """The scene seen by a probe that stands elsewhere along x."""
-    return _moved(scene, lambda points: points + [by_mm, 0.0])
+def shifted(scene: Scene, along_mm: float, deeper_mm: float = 0.0) -> Scene:
+    """The scene seen by a probe that stands elsewhere along x, or presses less."""
+    return _moved(scene, lambda points: points + np.array([along_mm, deeper_mm]))
 
 
 def span_mm(scene: Scene) -> tuple[float, float, float]:

@@ -67,8 +67,13 @@ def scan_convert(grey: Map, probe: Probe, screen: Screen) -> NDArray[np.uint8]:
     """Beam space to the screen (height, width) uint8, black outside the sector."""
     x0, y0, x1, y1 = screen.box
     columns, rows = np.meshgrid(np.arange(x0, x1 + 1), np.arange(y0, y1 + 1))
-    mm = np.stack([(columns.ravel() - screen.origin_x) * screen.spacing_column_mm,
-                   (rows.ravel() - screen.origin_y) * screen.spacing_row_mm], axis=1)
+    mm = np.stack(
+        [
+            (columns.ravel() - screen.origin_x) * screen.spacing_column_mm,
+            (rows.ravel() - screen.origin_y) * screen.spacing_row_mm,
+        ],
+        axis=1,
+    )
     at = probe.to_beams(mm).astype(np.float32).reshape(*columns.shape, 2)
     inside = (at[..., 0] >= 0) & (at[..., 0] <= LINES - 1) & (at[..., 1] >= 0) & (at[..., 1] <= ROWS - 1)
     picture = cv2.remap(grey, at[..., 0], at[..., 1], cv2.INTER_LINEAR)

@@ -31,7 +31,9 @@ def iliopectineal(body: Body, rng: Generator) -> Scene:
     patches, lines = patches + extra[0], lines + extra[1]
     tendon, soft, edges = _tendon(bone, bone[eminence], s, rng)
     patches, lines = patches + soft, lines + edges
-    artery, vein, soft, edges = _bundle((float(bone[eminence, 0]) + rng.uniform(-7, 4) * s, top), float(bone[eminence, 1]), s, rng)
+    artery, vein, soft, edges = _bundle(
+        (float(bone[eminence, 0]) + rng.uniform(-7, 4) * s, top), float(bone[eminence, 1]), s, rng
+    )
     patches, lines = patches + soft, lines + edges
     patches += _bone_patch(bone, rng)
     lines.append(_cortex(bone, rng))
@@ -137,7 +139,9 @@ def _bundle(
     fascia_z = start[1]
     radius = float(np.clip(rng.uniform(5, 8.5) * s, 2.5, 9)) / 2
     room = max(bone_z - fascia_z, 4 * radius)
-    z = fascia_z + float(np.clip(rng.uniform(0.12, 0.42) * room + radius, radius + 0.3, max(room - radius - 1.5, radius + 0.3)))
+    z = fascia_z + float(
+        np.clip(rng.uniform(0.12, 0.42) * room + radius, radius + 0.3, max(room - radius - 1.5, radius + 0.3))
+    )
     squash = rng.uniform(0.86, 1.05)
     artery_patches, artery_lines, artery = vessel((start[0], z), (radius, radius * squash), rng.normal(0, 0.2), rng)
     wide = float(np.clip(rng.uniform(8, 13) * s, 3, 13)) / 2
@@ -147,11 +151,24 @@ def _bundle(
     offset = rng.uniform(0.25, 0.9) if rng.random() < 0.1 else 1.0
     deep = z + rng.normal(0.3, 0.9) * s + (1 - offset) * (radius + tall + 1)
     centre = (start[0] - offset * (radius + wide + gap), min(deep, max(bone_z - tall - 1.0, fascia_z + tall)))
-    vein_patches, vein_lines, vein = vessel(centre, (wide * (1 + 0.15 * (1 - compression)), tall), rng.normal(0, 0.15), rng)
+    vein_patches, vein_lines, vein = vessel(
+        centre, (wide * (1 + 0.15 * (1 - compression)), tall), rng.normal(0, 0.15), rng
+    )
     nerve_at = (start[0] + radius + rng.uniform(2.5, 6) * s, z + rng.uniform(0, 3) * s)
-    nerve = ellipse(nerve_at, (rng.uniform(4.4, 10) * s / 2, rng.uniform(1.8, 3.8) * s / 2), rng.normal(0, 0.3), 0.12, rng)
-    sheath = ellipse(((start[0] + centre[0]) / 2, z), (radius + wide + gap + 1.5, max(radius, tall) + 1.5), rng.normal(0, 0.08), 0.05, rng)
-    patches = [Patch(sheath, level(3, rng), 0.6, softness_mm=0.7), Patch(nerve, level(6, rng), 0.8, Texture.SPARSE, softness_mm=0.4)]
+    nerve = ellipse(
+        nerve_at, (rng.uniform(4.4, 10) * s / 2, rng.uniform(1.8, 3.8) * s / 2), rng.normal(0, 0.3), 0.12, rng
+    )
+    sheath = ellipse(
+        ((start[0] + centre[0]) / 2, z),
+        (radius + wide + gap + 1.5, max(radius, tall) + 1.5),
+        rng.normal(0, 0.08),
+        0.05,
+        rng,
+    )
+    patches = [
+        Patch(sheath, level(3, rng), 0.6, softness_mm=0.7),
+        Patch(nerve, level(6, rng), 0.8, Texture.SPARSE, softness_mm=0.4),
+    ]
     return artery, vein, patches + vein_patches + artery_patches, vein_lines + artery_lines
 
 
@@ -160,22 +177,43 @@ def _muscles(bone: Points, fascia: Points, eminence: Points, rng: Generator) -> 
     deep = np.stack([bone[:, 0], np.full(len(bone), _DEEP_MM)], axis=1)
     patches = [muscle(between(fascia, deep), rng)]
     middle = eminence + [rng.uniform(6, 14), -rng.uniform(8, 14)]
-    patches.append(muscle(ellipse((middle[0], middle[1]), (rng.uniform(13, 20), rng.uniform(8, 13)), 0.1, 0.1, rng), rng, rng.normal(0, 0.3)))
+    patches.append(
+        muscle(
+            ellipse((middle[0], middle[1]), (rng.uniform(13, 20), rng.uniform(8, 13)), 0.1, 0.1, rng),
+            rng,
+            rng.normal(0, 0.3),
+        )
+    )
     side = rng.uniform(14, 26)
-    patches.append(muscle(ellipse((side, float(fascia[:, 1].mean()) + 5), (rng.uniform(8, 14), rng.uniform(3, 7)), -0.2, 0.1, rng), rng))
+    patches.append(
+        muscle(
+            ellipse((side, float(fascia[:, 1].mean()) + 5), (rng.uniform(8, 14), rng.uniform(3, 7)), -0.2, 0.1, rng),
+            rng,
+        )
+    )
     medial = (eminence[0] - rng.uniform(10, 20), eminence[1] - rng.uniform(2, 8))
-    patches.append(muscle(ellipse(medial, (rng.uniform(8, 14), rng.uniform(4, 8)), 0.2, 0.1, rng), rng, rng.normal(0.3, 0.2)))
+    patches.append(
+        muscle(ellipse(medial, (rng.uniform(8, 14), rng.uniform(4, 8)), 0.2, 0.1, rng), rng, rng.normal(0.3, 0.2))
+    )
     return patches
 
 
 def _adductors(bone: Points, fascia: Points, s: float, rng: Generator) -> list[Patch]:
     """Pectineus under the vessels, obturator externus on the bone."""
     deep = np.stack([bone[:, 0], np.full(len(bone), _DEEP_MM)], axis=1)
-    split = line_at((float(fascia[:, 1].mean()) + float(bone[:, 1].min())) / 2 + rng.uniform(0, 4), rng.normal(0, 0.15), 0.6, rng)
+    split = line_at(
+        (float(fascia[:, 1].mean()) + float(bone[:, 1].min())) / 2 + rng.uniform(0, 4), rng.normal(0, 0.15), 0.6, rng
+    )
     upper = muscle(between(fascia, split), rng, rng.normal(0.2, 0.3))
     lower = muscle(between(split, deep), rng, rng.normal(-0.3, 0.3))
     summit = bone[np.argmin(bone[:, 1])]
-    oval = ellipse((summit[0] - rng.uniform(3, 12) * s, summit[1] - 3 * s), (rng.uniform(6, 12) * s, rng.uniform(3, 5) * s), 0.3, 0.12, rng)
+    oval = ellipse(
+        (summit[0] - rng.uniform(3, 12) * s, summit[1] - 3 * s),
+        (rng.uniform(6, 12) * s, rng.uniform(3, 5) * s),
+        0.3,
+        0.12,
+        rng,
+    )
     return [upper, lower, muscle(oval, rng, rng.normal(0.3, 0.4))]
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import cv2
+from datasets.phantom.cine import cine
 from rich.console import Console
 from rich.progress import track
 
 from datasets.dicom_write import write_dicom
-from datasets.phantom.cine import cine
 from datasets.phantom.generate import phantom, phantoms
 from datasets.sample import Sample
 from datasets.store import write_store
@@ -45,7 +45,9 @@ def write_phantoms(order: PhantomOrder, folder: Path, workers: int | None = None
         folder.mkdir(parents=True, exist_ok=True)
         with ProcessPoolExecutor(workers, initializer=partial(cv2.setNumThreads, 1)) as pool:
             written = pool.map(partial(_write_dicom, order, folder), order.seeds)
-            return sum(1 for _ in track(written, "phantoms", order.count, console=console, disable=not sys.stderr.isatty()))
+            return sum(
+                1 for _ in track(written, "phantoms", order.count, console=console, disable=not sys.stderr.isatty())
+            )
     samples = _cines(order) if order.cine_frames else phantoms(order.seeds, order.view, workers)
     total = order.count * max(order.cine_frames, 1)
     shown = track(samples, "phantoms", total, console=console, disable=not sys.stderr.isatty())

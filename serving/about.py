@@ -1,0 +1,36 @@
+"""Versions, providers, model and thresholds, as `hipsono info` tells them."""
+
+import platform
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from model.anatomy import LANDMARK_NAMES, STRUCTURE_NAMES, VIEWS
+from model.grade import GradeRules
+from model.reading import NOTICE
+from model.runtime import STARTER, Session
+
+
+def about(model: Path | None = None) -> dict[str, Any]:
+    """Everything a report of a fault should carry."""
+    session = Session(model or STARTER)
+    spec = session.spec
+    return {
+        "hipsono": metadata.version("hipsono"),
+        "notice": NOTICE,
+        "python": platform.python_version(),
+        "onnxruntime": onnxruntime.__version__,
+        "providers": onnxruntime.get_available_providers(),
+        "model": {"file": str(session.path), "name": spec.name, "version": spec.version, "sha256": session.sha256},
+        "trained_on": spec.trained_on,
+        "input": [spec.input_height, spec.input_width],
+        "thresholds": asdict(spec.thresholds),
+        "temperatures": asdict(spec.temperatures),
+        "grade_rules": asdict(GradeRules()),
+        "views": [str(view) for view in VIEWS],
+        "structures": list(STRUCTURE_NAMES),
+        "landmarks": list(LANDMARK_NAMES),
+    }

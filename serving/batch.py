@@ -1,0 +1,61 @@
+"""Files and folders -> a line of JSON each frame, for `hipsono read`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets.files import FrameOptions, list_files, read_frames
+from datasets.picture import UnreadableFile
+from model.anatomy import Laterality
+from model.frame import Frame
+from model.reading import Reader, Reading
+from model.runtime import STARTER, Session
+from serving.bodies import encode_reading
+from serving.intake import parse_spacing
+from serving.overlay import draw_overlay, encode_png
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What the command line says of the files."""
+
+    model: Path | None = None
+    overlay: Path | None = None
+    spacing_mm: str | None = None
+    laterality: Laterality = Laterality.UNKNOWN
+    age_years: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A frame's answer, or why its file gave none."""
+
+    source: str
+    text: str
+    error: str | None = None
+
+
+def read_files(paths: list[Path], options: ReadOptions) -> Iterator[Line]:
+    """Every frame of every file; a file that cannot be read gives its reason and the others go on."""
+    reader = Reader(Session(options.model or STARTER))
+    spacing = parse_spacing(options.spacing_mm) if options.spacing_mm else None
+    known = FrameOptions(spacing, options.laterality, options.age_years)
+    for path in _files(paths):
+        try:
+            for frame in read_frames(path, known):
+                reading = reader.read(frame)
+                if options.overlay is not None:
+                    _write_overlay(options.overlay, path, frame, reading)
+                yield Line(str(path), encode_reading(reading, source=str(path)).decode())
+        except (UnreadableFile, OSError, ValueError) as error:
+            yield Line(str(path), "", str(error))
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        yield from list_files(path) if path.is_dir() else (path,)
+
+
+def _write_overlay(folder: Path, path: Path, frame: Frame, reading: Reading) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{path.name}.{frame.index:04d}.png").write_bytes(encode_png(draw_overlay(frame, reading)))

@@ -1,0 +1,105 @@
+"""A run's best network as one self-contained ONNX file, with its NetworkSpec inside."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from datasets.split import read_split
+from datasets.store import open_store
+from model.network.hipnet import HipNet
+from model.network.served import ServedNetwork
+from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, Temperatures
+from training.calibrate import fit_temperatures
+from training.feed import load_examples
+from training.loop import DATA, SPLIT, load_run
+from training.recipe import Recipe
+
+OPSET: Final = 18
+_TOLERANCE: Final = 2e-3
+_LABELS_ALIKE: Final = 0.999
+
+
+class ParityError(ValueError):
+    """The exported graph does not say what the network says."""
+
+
+def export(run: Path, out: Path) -> None:
+    """Calibrates the run's best network, exports it, checks torch against onnxruntime, and writes the file.
+
+    Raises ValueError where the run is unfinished or its data set is gone, ParityError where the graphs differ.
+    """
+    recipe, network = load_run(run)
+    data = Path((run / DATA).read_text().strip())
+    store = open_store(data)
+    split = read_split(run / SPLIT, store)
+    temperatures = fit_temperatures(network, load_examples(store, split.calibration, recipe.input_px))
+    trained_on = f"{len(split.train)} frames: {store.provenance}"
+    spec = NetworkSpec(
+        recipe.name, recipe.version, trained_on, recipe.input_px, recipe.input_px, temperatures=temperatures
+    )
+    write_network(network, spec, out)
+    sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, temperatures {temperatures}\n")
+
+
+def write_network(network: HipNet, spec: NetworkSpec, out: Path) -> None:
+    """One ONNX file of a network with its spec. Raises ParityError where onnxruntime says otherwise than torch."""
+    served = ServedNetwork(network, spec.temperatures).eval()
+    example = torch.zeros(2, spec.input_height, spec.input_width, dtype=torch.uint8)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        partial = Path(folder) / "network.onnx"
+        torch.onnx.export(
+            served,
+            (example,),
+            str(partial),
+            input_names=[INPUT_NAME],
+            output_names=list(OUTPUT_NAMES),
+            dynamic_axes={name: {0: "n"} for name in (INPUT_NAME, *OUTPUT_NAMES)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        graph = onnx.load(str(partial))
+        onnx.helper.set_model_props(graph, {METADATA_KEY: spec.to_json()})
+        onnx.checker.check_model(graph)
+        onnx.save(graph, str(partial))
+        check_parity(served, partial, spec)
+        partial.replace(out)
+
+
+def check_parity(served: ServedNetwork, path: Path, spec: NetworkSpec) -> None:
+    """Raises ParityError unless file and network agree on pictures of noise and of shapes."""
+    frames = _pictures(spec)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    told = session.run(list(OUTPUT_NAMES), {INPUT_NAME: frames})
+    with torch.no_grad():
+        expected = [output.numpy() for output in served(torch.from_numpy(frames))]
+    alike = float((told[0] == expected[0]).mean())
+    if alike < _LABELS_ALIKE:
+        raise ParityError(f"labels agree on {alike:.4f} of the pixels, expected {_LABELS_ALIKE}")
+    for name, here, there in zip(OUTPUT_NAMES[1:], told[1:], expected[1:], strict=True):
+        scale = max(1.0, float(np.abs(there).max()))
+        difference = float(np.abs(here - there).max()) / scale
+        if difference > _TOLERANCE:
+            raise ParityError(f"{name} differs by {difference:.2g} of its size between torch and onnxruntime")
+
+
+def _pictures(spec: NetworkSpec) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    rng = np.random.default_rng(0)
+    shape = (4, spec.input_height, spec.input_width)
+    coarse = rng.integers(0, 256, (4, 8, 8)).repeat(shape[1] // 8 + 1, axis=1).repeat(shape[2] // 8 + 1, axis=2)
+    return np.asarray(0.6 * coarse[:, : shape[1], : shape[2]] + rng.integers(0, 100, shape), np.uint8)
+
+
+def untrained(recipe: Recipe) -> tuple[HipNet, NetworkSpec]:
+    """A network of random weights with its spec: for tests and for measuring speed."""
+    torch.manual_seed(recipe.seed)
+    spec = NetworkSpec(
+        recipe.name, recipe.version, "nothing", recipe.input_px, recipe.input_px, temperatures=Temperatures()
+    )
+    return HipNet().eval(), spec
