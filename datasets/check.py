@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.layout import DESCRIPTION, FRAMES, MASKS, RECORDS, read_description
 from datasets.palette import decode_frame, decode_mask
 from datasets.record import Record, parse_record
 from datasets.sample import VESSEL, VESSEL_ID
-from datasets.store import DESCRIPTION, FRAMES, MASKS, RECORDS, read_description
 from model.anatomy import BACKGROUND, GRADES, LANDMARKS, STRUCTURE_NAMES, STRUCTURES, View
 from model.frame import MIN_SIDE_PX
 
@@ -23,6 +23,9 @@ class Defect:
 
     file: str
     problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.problem}"
 
 
 def check_store(folder: Path) -> tuple[Defect, ...]:

@@ -8,18 +8,16 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 import orjson
 
+from datasets.check import Defect, check_store
+from datasets.layout import DESCRIPTION, FRAMES, MASKS, RECORDS, describe, read_description
 from datasets.palette import decode_frame, decode_mask, encode_frame, encode_mask
 from datasets.record import Record, frame_of, landmarks_array, parse_record, record_line, record_of
-from datasets.sample import VESSEL, VESSEL_ID, Sample, Truth
-from model.anatomy import LANDMARK_NAMES, STRUCTURES, VIEWS
+from datasets.sample import Sample, Truth
 
-FORMAT: Final = "hipsono-dataset"
-FORMAT_VERSION: Final = 1
-DESCRIPTION, RECORDS, FRAMES, MASKS = "dataset.json", "records.jsonl", "frames", "masks"
+__all__ = ["Defect", "Store", "check_store", "open_store", "write_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def write_store(samples: Iterable[Sample], folder: Path, *, provenance: str, lic
         for count, sample in enumerate(samples, start=1):
             lines.write(record_line(_write_pictures(sample, folder, count - 1)))
     partial.replace(folder / RECORDS)
-    description = _description(provenance, licence, count)
+    description = describe(provenance, licence, count)
     _write_whole(folder / DESCRIPTION, orjson.dumps(description, option=orjson.OPT_INDENT_2))
     return count
 
@@ -92,24 +90,6 @@ def open_store(folder: Path) -> Store:
     return Store(folder, tuple(records), str(description.get("provenance", "")), str(description.get("licence", "")))
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """The content of `dataset.json`. Raises ValueError where it is missing, broken or of another version."""
-    path = folder / DESCRIPTION
-    if not path.is_file() or not (folder / RECORDS).is_file():
-        raise ValueError(
-            f"{folder} is no dataset: {DESCRIPTION} and {RECORDS} were expected; was its writing cut short?"
-        )
-    try:
-        description = orjson.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ValueError(f"{path} does not describe a {FORMAT}")
-    if description.get("version") != FORMAT_VERSION:
-        raise ValueError(f"{path} has format version {description.get('version')}, this program reads {FORMAT_VERSION}")
-    return description
-
-
 def _write_pictures(sample: Sample, folder: Path, number: int) -> Record:
     file = f"{FRAMES}/{number:06d}.png"
     mask = None if sample.truth.mask is None else f"{MASKS}/{number:06d}.png"
@@ -124,17 +104,3 @@ def _write_whole(path: Path, data: bytes) -> None:
     partial = path.with_suffix(f"{path.suffix}.part")
     partial.write_bytes(data)
     os.replace(partial, path)
-
-
-def _description(provenance: str, licence: str, count: int) -> dict[str, Any]:
-    drawn = [{"id": s.id, "name": s.name, "colour": s.colour} for s in STRUCTURES]
-    return {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        "licence": licence,
-        "provenance": provenance,
-        "frames": count,
-        "views": VIEWS,
-        "structures": [*drawn, {"id": VESSEL_ID, "name": VESSEL}],
-        "landmarks": LANDMARK_NAMES,
-    }

@@ -6,7 +6,7 @@ import numpy as np
 import orjson
 import pytest
 
-from datasets.check import check_store
+from datasets.store import check_store
 from datasets.palette import encode_frame, encode_mask
 from datasets.sample import Sample, Truth
 from datasets.store import write_store
