@@ -6,10 +6,9 @@ import numpy as np
 import orjson
 import pytest
 
-from datasets.store import check_store
 from datasets.palette import encode_frame, encode_mask
 from datasets.sample import Sample, Truth
-from datasets.store import write_store
+from datasets.store import check_store, write_store
 from model.anatomy import LANDMARK_NAMES, View
 from model.frame import Frame, whole_frame
 
