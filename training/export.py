@@ -17,7 +17,7 @@ from model.network.served import ServedNetwork
 from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, Temperatures
 from training.calibrate import fit_temperatures
 from training.feed import load_examples
-from training.loop import DATA, SPLIT, load_run
+from training.loop import BEST, DATA, SPLIT, load_run
 from training.recipe import Recipe
 
 OPSET: Final = 18
@@ -45,6 +45,14 @@ def export(run: Path, out: Path) -> None:
     )
     write_network(network, spec, out)
     sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, temperatures {temperatures}\n")
+
+
+def exported(run: Path) -> Path:
+    """The ONNX file of a run's best network, exported where it is missing or older than the network."""
+    out = run / "network.onnx"
+    if not out.exists() or out.stat().st_mtime < (run / BEST).stat().st_mtime:
+        export(run, out)
+    return out
 
 
 def write_network(network: HipNet, spec: NetworkSpec, out: Path) -> None:

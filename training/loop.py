@@ -18,7 +18,7 @@ import torch
 from monai.metrics import DiceMetric
 from rich.console import Console
 from rich.progress import track
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 from datasets.split import Split, read_split, split_patients, write_split
 from datasets.store import Store, open_store
@@ -31,6 +31,7 @@ from training.recipe import LossWeights, Recipe
 
 LAST, BEST, SPLIT, RECIPE, DATA = "last.pt", "best.pt", "split.json", "recipe.json", "data.txt"
 _FRACTIONS = (0.9, 0.05, 0.05)
+_SETTLING_FRAMES = 640
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
@@ -76,6 +77,7 @@ def train(recipe: Recipe, data: Path, run: Path, *, resume: bool = False, device
     while state.epoch < recipe.epochs and not _ended(state, recipe):
         started = time.monotonic()
         loss = _train_epoch(state, training, recipe, place)
+        _settle(state.average, training, recipe, place)
         figures = validate(state.average.module, validation, recipe, place)
         state.spent_minutes += (time.monotonic() - started) / 60
         figures = replace(figures, epoch=state.epoch, train_loss=loss, minutes=state.spent_minutes)
@@ -147,6 +149,12 @@ def _train_epoch(state: RunState, training: tuple[Example, ...], recipe: Recipe,
     return total / steps
 
 
+def _settle(average: AveragedModel, training: tuple[Example, ...], recipe: Recipe, place: torch.device) -> None:
+    """Batch statistics of the averaged weights, from undisturbed frames: the running ones belong to other weights."""
+    some = training[:: max(1, len(training) // _SETTLING_FRAMES)]
+    update_bn((_layout(batch.pictures.to(place)) for batch in plain_batches(some, recipe.batch_size)), average)
+
+
 def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) -> float:
     with _precision(place):
         logits = state.network(_layout(batch.pictures))
@@ -163,7 +171,7 @@ def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) ->
 def _start(recipe: Recipe, steps: int, place: torch.device) -> RunState:
     torch.manual_seed(recipe.seed)
     network = _network(recipe).to(place, memory_format=torch.channels_last)
-    average = AveragedModel(network, avg_fn=_average(recipe.ema_decay), use_buffers=True)
+    average = AveragedModel(network, avg_fn=_average(recipe.ema_decay))
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=recipe.epochs * steps + 1, pct_start=recipe.warmup_share

@@ -1,0 +1,186 @@
+"""Findings, measures, targets and grades from answers made by hand."""
+
+import numpy as np
+import pytest
+
+from model.anatomy import Tissue, View
+from model.doppler import Flow
+from model.findings import find, outlines, polygon_area, polygon_centroid
+from model.frame import Frame, whole_frame
+from model.grade import Combined, GradeRules, Gsus, Pdus, combine, grade_gsus, grade_pdus, normal_capsule_distance_mm
+from model.measure import NO_SCALE, measure, targets
+from model.spec import Thresholds
+from tests.model.maps import UNMOVED, maps_of, straight_joint
+
+GREY = np.zeros((256, 256), np.uint8)
+SCALED = Frame(GREY, regions=whole_frame(256, 256, (0.2, 0.2)), age_years=10)
+
+
+def disc(labels, centre, radius, value):
+    rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
+    labels[(columns - centre[0]) ** 2 + (rows - centre[1]) ** 2 <= radius**2] = value
+
+
+def transverse():
+    """A vein left of an artery, tendon below, bone at row 200 with summits at x 60 and 180."""
+    labels = np.zeros((256, 256), np.uint8)
+    labels[200:208, 30:90] = 3
+    labels[200:208, 150:210] = 1
+    disc(labels, (90, 180), 14, 2)
+    disc(labels, (80, 100), 20, 4)
+    disc(labels, (30, 100), 20, 5)
+    return labels, {"aiis": (180, 200), "iliopectineal_eminence": (60, 200)}, View.ILIOPECTINEAL
+
+
+def test_outlines_reach_the_true_border():
+    labels = np.zeros((128, 128), np.uint8)
+    disc(labels, (60, 64), 25, 1)
+    outline = outlines(labels, Tissue.VESSEL)[0]
+    assert polygon_area(outline) == pytest.approx(int((labels == 1).sum()), rel=0.015)
+    assert polygon_centroid(outline) == pytest.approx((60, 64), abs=0.1)
+
+
+def test_a_vessel_is_one_piece():
+    labels = np.zeros((128, 128), np.uint8)
+    disc(labels, (30, 30), 15, 1)
+    disc(labels, (90, 90), 12, 1)
+    assert len(outlines(labels, Tissue.VESSEL)) == 1
+    assert len(outlines(labels, Tissue.RECESS)) == 2
+
+
+def test_structures_of_another_view_are_not_found():
+    labels, points, _ = transverse()
+    findings = find(maps_of(labels, View.INFEROMEDIAL, points), UNMOVED, Thresholds())
+    assert {s.structure.name for s in findings.structures} == {"femoral_artery", "femoral_vein"}
+
+
+def test_other_and_uncertain_views_are_withheld_with_the_reason():
+    labels, points, view = transverse()
+    assert find(maps_of(labels, View.OTHER, points), UNMOVED, Thresholds()).withheld
+    uncertain = find(maps_of(labels, view, points), UNMOVED, Thresholds(view=0.99))
+    assert uncertain.structures == ()
+    assert "uncertain" in (uncertain.withheld or "")
+
+
+def test_a_weak_structure_is_withheld():
+    labels, points, view = transverse()
+    findings = find(maps_of(labels, view, points, confidence=0.4), UNMOVED, Thresholds())
+    assert findings.structures == ()
+
+
+def test_the_capsule_distance_of_a_level_neck():
+    findings = find(maps_of(*straight_joint()[::2], straight_joint()[1]), UNMOVED, Thresholds())
+    values = {m.name: m for m in measure(findings, SCALED)}
+    assert values["capsule_distance"].value == pytest.approx(40 * 0.2, abs=0.25)
+    assert values["capsule_sagitta"].value > 0
+
+
+def test_without_a_scale_there_are_no_millimetres_but_a_ratio():
+    labels, points, view = straight_joint()
+    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    values = {m.name: m for m in measure(findings, Frame(GREY))}
+    assert values["capsule_distance"].value is None
+    assert values["capsule_distance"].reason == NO_SCALE
+    assert values["capsule_sagitta_ratio"].value is not None
+
+
+def test_a_missing_neck_is_the_reason():
+    labels, points, view = straight_joint()
+    labels[labels == 8] = 0
+    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    assert {m.reason for m in measure(findings, SCALED)} == {"no femoral_neck in this frame"}
+
+
+def test_the_target_lies_on_the_seen_bone_lateral_of_the_eminence():
+    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, Thresholds())
+    (target,) = targets(findings, SCALED)
+    assert target.y == pytest.approx(200, abs=1)
+    assert 60 < target.x < 180
+    clearance = {c.structure: c.distance_mm for c in target.clearances}
+    assert clearance["femoral_artery"] < clearance["femoral_vein"]
+
+
+@pytest.mark.parametrize(("age", "spacing", "safety"), [(10, 0.04, "danger"), (10, 0.1, "caution"), (1, 0.1, "clear"), (10, 0.4, "clear")])
+def test_safety_by_clearance_and_age(age, spacing, safety):
+    frame = Frame(GREY, regions=whole_frame(256, 256, (spacing, spacing)), age_years=age)
+    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, Thresholds())
+    assert targets(findings, frame)[0].safety == safety
+
+
+def test_without_vessels_there_is_no_target():
+    labels, points, view = transverse()
+    labels[(labels == 4) | (labels == 5)] = 0
+    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    assert targets(findings, SCALED) == ()
+
+
+def test_without_a_scale_a_target_has_no_safety():
+    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, Thresholds())
+    (target,) = targets(findings, Frame(GREY))
+    assert target.safety is None
+    assert target.reason == NO_SCALE
+
+
+def test_the_grade_comes_with_its_evidence():
+    labels, points, view = straight_joint()
+    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    gsus = grade_gsus(findings, measure(findings, SCALED), np.array([0.02, 0.08, 0.85, 0.05]), 0.4, 10)
+    assert gsus.grade == 2
+    assert "straight" in gsus.evidence
+    assert "mm" in gsus.evidence
+
+
+def test_an_uncertain_grade_is_withheld():
+    labels, points, view = straight_joint()
+    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    gsus = grade_gsus(findings, (), np.array([0.3, 0.3, 0.2, 0.2]), 0.4, None)
+    assert gsus.grade is None
+    assert "uncertain" in (gsus.reason or "")
+
+
+def test_another_view_is_not_gradable():
+    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, Thresholds())
+    assert grade_gsus(findings, (), np.ones(4) / 4, 0.1, None).grade is None
+
+
+def test_landmarks_out_of_order_are_not_gradable():
+    labels, points, view = straight_joint()
+    points["acetabular_rim"] = (240, 150)
+    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    gsus = grade_gsus(findings, (), np.array([0, 0, 1, 0]), 0.4, None)
+    assert "follow" in (gsus.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("flow", "literal", "calibrated"),
+    [
+        (Flow(0, 0, 0), 0, 0),
+        (Flow(0.03, 3, 0), 1, 1),
+        (Flow(0.05, 0, 2), 1, 1),
+        (Flow(0.05, 2, 1), 1, 1),
+        (Flow(0.05, 4, 0), 2, 1),
+        (Flow(0.10, 3, 1), 2, 2),
+        (Flow(0.30, 0, 4), 2, 3),
+        (Flow(0.60, 0, 4), 3, 3),
+    ],
+)
+def test_power_doppler_by_both_readings(flow, literal, calibrated):
+    assert grade_pdus(flow, None, GradeRules()) == Pdus(literal, calibrated)
+
+
+def test_absent_doppler_never_lowers_the_grade():
+    gsus = Gsus(2, (0, 0, 1, 0), "")
+    assert combine(gsus, Pdus(None, None, "no Doppler picture")) == Combined(2)
+    assert combine(gsus, Pdus(3, 3)) == Combined(3)
+    assert combine(gsus, Pdus(0, 0)) == Combined(2)
+
+
+def test_flow_in_a_normal_recess_wants_review():
+    told = combine(Gsus(0, (1, 0, 0, 0), ""), Pdus(1, 1))
+    assert told.grade is None
+    assert "review" in (told.reason or "")
+
+
+def test_normal_distance_by_age_has_the_published_ends():
+    assert normal_capsule_distance_mm(0.5, GradeRules()) == pytest.approx(3.7)
+    assert normal_capsule_distance_mm(40, GradeRules()) == pytest.approx(6.7)
