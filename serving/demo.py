@@ -1,7 +1,6 @@
 """Phantom cines of the three hip views for the viewer: rendered in the background, played from the first frame on."""
 
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock, Thread
 from typing import Final
@@ -11,6 +10,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 
 from datasets.phantom.cine import cine
+from datasets.phantom.pool import worker_pool
 from model.anatomy import HIP_VIEWS, View
 from serving.problems import Problem
 from serving.settings import Settings
@@ -78,7 +78,7 @@ def run_demo(host: str, port: int) -> None:
 
 
 def _render_all() -> None:
-    with ProcessPoolExecutor(2) as pool:
+    with worker_pool(2) as pool:
         futures = [pool.submit(_render_part, view, start) for start in range(0, FRAMES, 8) for view in HIP_VIEWS]
         for future in futures:
             view, spacing_mm, age_years, frames = future.result()
@@ -89,7 +89,6 @@ def _render_all() -> None:
 
 
 def _render_part(view: View, start: int) -> tuple[View, tuple[float, float] | None, float | None, list[bytes]]:
-    cv2.setNumThreads(1)
     frames, spacing, age = [], None, None
     for sample in cine(_SEEDS[view], view, FRAMES, range(start, start + 8)):
         pixels = sample.frame.pixels

@@ -70,7 +70,7 @@ def apply_to_image(one: Draw, picture: Picture) -> Picture:
     out = np.where(lit, np.clip(grey, 1, 255), 0).astype(np.uint8)
     if one.jpeg_quality:
         _, data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, one.jpeg_quality])
-        out = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
+        out = np.where(lit, np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8), np.uint8(0))
     return out
 
 

@@ -17,7 +17,7 @@ _GRID = np.exp(np.linspace(np.log(0.4), np.log(4.0), 60))
 
 @dataclass(frozen=True, slots=True)
 class _Collected:
-    """Logits with their answers: rows of view, of grade, and of pixels that are not plain background."""
+    """Logits with their answers: rows of view, of grade, and of pixels read as a structure (fully labelled frames)."""
 
     view: Tensor
     view_truth: Tensor
@@ -57,7 +57,8 @@ def _collect(network: HipNet, examples: tuple[Example, ...]) -> _Collected:
             known = target.gsus >= 0
             ids = target.shares[:, : logits.structures.shape[1]].argmax(dim=1)
             won = logits.structures.argmax(dim=1)
-            told = (won > 0).flatten().nonzero().squeeze(1)
+            complete = target.merge.diagonal(dim1=1, dim2=2).all(dim=1)
+            told = ((won > 0) & complete[:, None, None]).flatten().nonzero().squeeze(1)
             some = told[torch.randperm(len(told), generator=picker)[:4000]]
             pixels = logits.structures.permute(0, 2, 3, 1).reshape(-1, logits.structures.shape[1])[some]
             parts.append(

@@ -23,7 +23,7 @@ MIN_TRUTH_PX = 40
 
 @dataclass(frozen=True, slots=True)
 class FrameScore:
-    """One frame's comparison. Per-structure Dice, NaN where the truth has none; found / missed / false flags."""
+    """One frame's comparison, per structure: Dice (NaN where the truth has none), asked for, found, labelled at all."""
 
     index: int
     view: View
@@ -31,6 +31,7 @@ class FrameScore:
     dice: tuple[float, ...]
     wanted: tuple[bool, ...]
     found: tuple[bool, ...]
+    labelled: tuple[bool, ...]
     landmark_error_mm: tuple[float, ...]
     gsus: int | None
     told_gsus: int | None
@@ -123,6 +124,7 @@ def compare(index: int, sample: Sample, reading: Reading) -> FrameScore:
         dice=tuple(_dice(mask, told, s) for s in STRUCTURES),
         wanted=tuple(there >= MIN_TRUTH_PX for there, _ in counts),
         found=tuple(seen > 0 for _, seen in counts),
+        labelled=tuple(truth.mask is not None and s.name in truth.labelled for s in STRUCTURES),
         landmark_error_mm=_landmark_errors(sample, reading),
         gsus=truth.gsus,
         told_gsus=reading.solar.gsus.grade,
@@ -203,7 +205,7 @@ def summarise(scores: tuple[FrameScore, ...], model: str, sha256: str, provenanc
 
 def _structure_score(row: int, structure: Structure, scores: Iterable[FrameScore]) -> StructureScore:
     wanted = [s for s in scores if s.wanted[row]]
-    without = [s for s in scores if not np.isfinite(s.dice[row])]
+    without = [s for s in scores if s.labelled[row] and not np.isfinite(s.dice[row])]
     found = _mean(np.array([s.found[row] for s in wanted]))
     dice = _mean(np.array([s.dice[row] for s in wanted]))
     false = _mean(np.array([s.found[row] for s in without]))

@@ -8,13 +8,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from datasets.sample import VESSEL
-from model.anatomy import STRUCTURE_NAMES, structure
+from model.anatomy import POINT_LANDMARK_NAMES, STRUCTURE_NAMES, structure
 from model.network.hipnet import CLASSES, Logits
 from training.recipe import LossWeights
 
 GROUPS = CLASSES + 1
 """Background, each structure, and at last "vessel": artery or vein, not told apart."""
 _HEAT_SIGMA_CELLS = 1.2
+_LIES_ON = {
+    "aiis": "aiis",
+    "iliopectineal_eminence": "iliopectineal_eminence",
+    "inferomedial_acetabulum": "inferomedial_acetabulum",
+    "head_neck_junction": "femoral_head",
+    "acetabular_rim": "femoral_head",
+    "capsule_insertion": "femoral_neck",
+}
+_BEARERS = [structure(_LIES_ON[name]).id for name in POINT_LANDMARK_NAMES]
+"""The structure each landmark lies on: where that was not labelled, a missing landmark says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ def total_loss(logits: Logits, target: Target, weights: LossWeights) -> Tensor:
     return (
         weights.structures * structure_loss(logits.structures, target)
         + weights.landmarks * heat_loss(logits.heat, target.points, located, target.shares.shape[3] * 2)
-        + weights.presence * F.binary_cross_entropy_with_logits(logits.presence.float(), located.float())
+        + weights.presence * presence_loss(logits.presence.float(), located, target.merge)
         + weights.view * F.cross_entropy(logits.view.float(), target.view, label_smoothing=0.02)
         + weights.gsus * ordinal_loss(logits.gsus.float(), target.gsus)
     )
@@ -78,6 +88,14 @@ def heat_loss(heat: Tensor, points: Tensor, located: Tensor, size_px: int) -> Te
     wanted = (down[..., :, None] + across[..., None, :]).flatten(2).softmax(dim=2)
     entropy = -(wanted * heat.float().flatten(2).log_softmax(dim=2)).sum(dim=2)
     return entropy[located].mean()
+
+
+def presence_loss(presence: Tensor, located: Tensor, merge: Tensor) -> Tensor:
+    """Binary cross entropy of "this landmark is here" (N, L), where somebody looked for it."""
+    asked = located | (merge[:, _BEARERS, _BEARERS] > 0)
+    if not bool(asked.any()):
+        return presence.sum() * 0.0
+    return F.binary_cross_entropy_with_logits(presence[asked], located[asked].float())
 
 
 def ordinal_loss(cumulative: Tensor, grade: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Seed -> Sample: draws the person, the scene and the scanner, renders, and writes down the truth."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -16,6 +15,7 @@ from datasets.phantom.body import Body, draw_body
 from datasets.phantom.graphics import burn_in, colour_flow, draw_box, polygon_mask, walk_flow, within_box
 from datasets.phantom.longitudinal import longitudinal
 from datasets.phantom.other import other_picture, other_scene
+from datasets.phantom.pool import worker_pool
 from datasets.phantom.scanner import ROWS, Beam, Display, Probe, draw_beam, draw_display, draw_disturbances, draw_probe
 from datasets.phantom.scene import Scene, mirrored, shifted, span_mm
 from datasets.phantom.screen import (
@@ -81,12 +81,8 @@ def phantoms(seeds: Iterable[int], view: View | None = None, workers: int | None
     if workers == 1:
         yield from (phantom(seed, view) for seed in seeds)
         return
-    with ProcessPoolExecutor(workers, initializer=_single_thread) as pool:
+    with worker_pool(workers) as pool:
         yield from pool.map(partial(phantom, view=view), seeds, chunksize=4)
-
-
-def _single_thread() -> None:
-    cv2.setNumThreads(1)
 
 
 def _draw_scene(view: View, body: Body, rng: Generator) -> Scene:

@@ -2,19 +2,18 @@
 
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import cv2
-from datasets.phantom.cine import cine
 from rich.console import Console
 from rich.progress import track
 
 from datasets.dicom_write import write_dicom
+from datasets.phantom.cine import cine
 from datasets.phantom.generate import phantom, phantoms
+from datasets.phantom.pool import worker_pool
 from datasets.sample import Sample
 from datasets.store import write_store
 from model.anatomy import View
@@ -43,7 +42,7 @@ def write_phantoms(order: PhantomOrder, folder: Path, workers: int | None = None
     console = Console(stderr=True)
     if order.dicom:
         folder.mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor(workers, initializer=partial(cv2.setNumThreads, 1)) as pool:
+        with worker_pool(workers) as pool:
             written = pool.map(partial(_write_dicom, order, folder), order.seeds)
             return sum(
                 1 for _ in track(written, "phantoms", order.count, console=console, disable=not sys.stderr.isatty())

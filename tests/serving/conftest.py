@@ -1,0 +1,34 @@
+"""A running application on the starter model, and pictures to send it."""
+
+import cv2
+import pytest
+from fastapi.testclient import TestClient
+
+from datasets.phantom.generate import phantom
+from model.anatomy import View
+from serving.app import create_app
+from serving.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def app():
+    return create_app(Settings(max_upload_mb=8))
+
+
+@pytest.fixture(scope="session")
+def client(app):
+    with TestClient(app) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def samples():
+    """A phantom of each hip view that the starter model grades or locates."""
+    seeds = {View.ILIOPECTINEAL: 3_000_023, View.INFEROMEDIAL: 3_000_003, View.LONGITUDINAL: 3_000_026}
+    return {view: phantom(seed, view) for view, seed in seeds.items()}
+
+
+def encoded(sample, kind=".jpg"):
+    pixels = sample.frame.pixels
+    shown = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(kind, shown)[1].tobytes()

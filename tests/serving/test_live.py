@@ -1,0 +1,83 @@
+"""The stream: the newest frame wins, and every answer says what was skipped."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from model.anatomy import View
+from serving.live import Waiting, parse_settings
+from serving.problems import Problem
+from tests.serving.conftest import encoded
+
+
+def test_frames_are_answered_with_their_number_and_age(client, samples):
+    data = encoded(samples[View.LONGITUDINAL])
+    with client.websocket_connect("/v1/stream") as stream:
+        for seq in range(3):
+            stream.send_bytes(data)
+            answer = orjson.loads(stream.receive_text())
+            assert answer["seq"] == seq
+            assert answer["dropped"] == 0
+            assert answer["age_ms"] > 0
+            assert answer["view"]["name"] == "anterior_longitudinal"
+
+
+def test_settings_hold_for_the_frames_that_follow(client, samples):
+    with client.websocket_connect("/v1/stream") as stream:
+        stream.send_text('{"spacing_mm": [0.1, 0.2], "laterality": "right", "age_years": 4}')
+        assert orjson.loads(stream.receive_text()) == {"settings": "ok"}
+        stream.send_bytes(encoded(samples[View.LONGITUDINAL]))
+        frame = orjson.loads(stream.receive_text())["frame"]
+        assert frame["spacing_mm"] == [0.1, 0.2]
+        assert frame["laterality"] == "right"
+
+
+def test_a_flood_is_thinned_and_counted(client, samples):
+    data = encoded(samples[View.LONGITUDINAL])
+    with client.websocket_connect("/v1/stream") as stream:
+        for _ in range(30):
+            stream.send_bytes(data)
+        answers = [orjson.loads(stream.receive_text())]
+        while answers[-1]["seq"] < 29:
+            answers.append(orjson.loads(stream.receive_text()))
+    assert sum(a["dropped"] for a in answers) + len(answers) == 30
+    assert [a["seq"] for a in answers] == sorted({a["seq"] for a in answers})
+
+
+def test_bad_frames_and_settings_are_answered_and_the_stream_goes_on(client, samples):
+    with client.websocket_connect("/v1/stream") as stream:
+        stream.send_bytes(b"not a picture")
+        assert orjson.loads(stream.receive_text())["status"] == 415
+        stream.send_text("{broken")
+        assert orjson.loads(stream.receive_text())["status"] == 422
+        stream.send_bytes(encoded(samples[View.LONGITUDINAL]))
+        assert orjson.loads(stream.receive_text())["seq"] == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "1", '{"colour": 1}', '{"spacing_mm": 3}', '{"smoothing": "much"}', '{"age_years": "old"}', '{"laterality": "up"}']
+)
+def test_impossible_settings_are_refused(text):
+    with pytest.raises(Problem) as caught:
+        parse_settings(text)
+    assert caught.value.status == 422
+
+
+def test_the_newest_frame_takes_the_place_of_the_waiting_one():
+    waiting = Waiting()
+    for data in (b"a", b"b", b"c"):
+        waiting.put(data)
+    assert (waiting.data, waiting.seq, waiting.dropped) == (b"c", 2, 2)
+
+
+def test_a_full_server_says_when_to_come_back(app):
+    engine = app.state.engine
+    present, engine._present = engine._present, 10_000
+    try:
+        with pytest.raises(Problem) as caught:
+            asyncio.run(engine.run(lambda: None))
+    finally:
+        engine._present = present
+    assert caught.value.status == 503
+    assert caught.value.retry_after_s

@@ -1,0 +1,202 @@
+"""A whole tiny run: train, stop, go on, export, serve, evaluate."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from datasets.phantom.generate import phantoms
+from datasets.store import write_store
+from model.anatomy import View
+from model.network.served import ServedNetwork
+from model.reading import Reader
+from model.runtime import Session
+from model.spec import METADATA_KEY, SpecError, Temperatures
+from training import loop
+from training.evaluate import FrameScore, evaluate, summarise
+from training.export import ParityError, check_parity, export, untrained, write_network
+from training.loop import train
+from training.recipe import Recipe, load_recipe
+
+RECIPES = Path(loop.__file__).parent / "recipes"
+TINY = load_recipe(RECIPES / "tiny.toml")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "set"
+    write_store(phantoms(range(6_000_000, 6_000_040), workers=2), folder, provenance="phantoms", licence="none")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    train(TINY, data, folder)
+    return folder
+
+
+def weights(run):
+    return torch.load(run / loop.LAST, weights_only=True)
+
+
+def test_a_run_leaves_all_it_should(run):
+    for name in (loop.LAST, loop.BEST, loop.SPLIT, loop.RECIPE, "metrics.jsonl", "curves.png"):
+        assert (run / name).stat().st_size > 0
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == TINY.epochs
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(run, data, tmp_path, monkeypatch):
+    folder = tmp_path / "stopped"
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "_tell", killed)
+        train(TINY, data, folder)
+    assert len(weights(folder)["history"]) == 1
+    train(TINY, data, folder, resume=True)
+    here, there = weights(run)["network"], weights(folder)["network"]
+    assert all(torch.equal(here[name], there[name]) for name in here)
+
+
+def test_a_run_is_not_overwritten_and_not_mixed(run, data):
+    with pytest.raises(ValueError, match="--resume"):
+        train(TINY, data, run)
+    with pytest.raises(ValueError, match="another recipe"):
+        train(replace(TINY, seed=99), data, run, resume=True)
+
+
+def test_an_unknown_device_is_refused(data, tmp_path):
+    with pytest.raises(ValueError, match="cpu, gpu"):
+        train(TINY, data, tmp_path / "r", device="tpu")
+
+
+def test_export_reads_and_carries_its_spec(run, data, tmp_path):
+    out = tmp_path / "tiny.onnx"
+    export(run, out)
+    session = Session(out, threads=1)
+    assert session.spec.name == "tiny"
+    assert "phantoms" in session.spec.trained_on
+    reading = Reader(session).read(next(iter(phantoms([1], workers=1))).frame)
+    assert sum(reading.view.probabilities) == pytest.approx(1, abs=1e-4)
+    figures = evaluate(out, data, tmp_path / "report")
+    assert figures.frames == 40
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["frames"] == 40
+    assert "phantoms" in (tmp_path / "report" / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def network_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("onnx") / "net.onnx"
+    write_network(*untrained(TINY), path)
+    return path
+
+
+def test_a_file_without_our_spec_is_refused(network_file, tmp_path):
+    graph = onnx.load(str(network_file))
+    del graph.metadata_props[:]
+    bare = tmp_path / "bare.onnx"
+    onnx.save(graph, str(bare))
+    with pytest.raises(SpecError, match="not made by `hipsono export`"):
+        Session(bare)
+
+
+def test_an_older_file_is_refused(network_file, tmp_path):
+    graph = onnx.load(str(network_file))
+    (entry,) = [p for p in graph.metadata_props if p.key == METADATA_KEY]
+    entry.value = entry.value.replace('"format": 1', '"format": 0')
+    old = tmp_path / "old.onnx"
+    onnx.save(graph, str(old))
+    with pytest.raises(SpecError, match="export"):
+        Session(old)
+
+
+def test_something_else_is_refused(tmp_path):
+    other = tmp_path / "no.onnx"
+    other.write_bytes(b"not a network")
+    with pytest.raises(SpecError, match="not an ONNX network"):
+        Session(other)
+    with pytest.raises(FileNotFoundError, match="--model"):
+        Session(tmp_path / "missing.onnx")
+
+
+def test_parity_finds_a_network_that_differs(network_file):
+    network, spec = untrained(replace(TINY, seed=2))
+    with pytest.raises(ParityError):
+        check_parity(ServedNetwork(network, Temperatures()), network_file, spec)
+
+
+def test_export_is_under_eight_megabytes(tmp_path):
+    out = tmp_path / "full.onnx"
+    write_network(*untrained(load_recipe(RECIPES / "starter.toml")), out)
+    assert out.stat().st_size < 8e6
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name='a'\nversion='1'\nepochs=1\ncolour='red'", "unknown keys"),
+        ("name='a'\nversion='1'\nepochs=0", "epochs"),
+        ("name='a'\nversion='1'\nepochs=1\ninput_px=100", "multiple of 32"),
+        ("= nothing", "TOML"),
+        ("name='a'", "missing"),
+    ],
+)
+def test_a_recipe_with_a_fault_names_it(tmp_path, text, said):
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        load_recipe(path)
+
+
+def test_the_default_recipe_fits_in_an_hour():
+    recipe = load_recipe(RECIPES / "starter.toml")
+    assert isinstance(recipe, Recipe)
+    assert 0 < recipe.minutes <= 60
+
+
+def score(gsus, told, **changes):
+    nothing = (float("nan"),) * 9
+    return replace(
+        FrameScore(
+            0,
+            View.LONGITUDINAL,
+            View.LONGITUDINAL,
+            nothing,
+            (False,) * 9,
+            (False,) * 9,
+            (True,) * 9,
+            nothing,
+            gsus,
+            told,
+            6.0,
+            6.5,
+        ),
+        **changes,
+    )
+
+
+def test_figures_worked_out_on_paper():
+    scores = (
+        score(0, 0, landmark_error_mm=(1.0, 3.0, float("inf"), *(float("nan"),) * 6)),
+        score(1, 2),
+        score(3, None),
+        score(2, 2, told_distance_mm=5.5),
+        score(None, 1, view=View.OTHER, found=(True, *(False,) * 8)),
+    )
+    e = summarise(scores, "m", "s", "paper")
+    assert e.view_accuracy == pytest.approx(4 / 5)
+    assert (e.gsus_frames, e.gsus_answered) == (4, 3 / 4)
+    assert (e.gsus_exact, e.gsus_within_one, e.gsus_exact_of_all) == pytest.approx((2 / 3, 1.0, 2 / 4))
+    assert e.landmark_median_mm == pytest.approx(2.0)
+    assert e.landmark_found == pytest.approx(2 / 3)
+    assert e.landmark_share_under_2_mm == pytest.approx(1 / 3)
+    assert e.capsule_bias_mm == pytest.approx(np.mean([0.5, 0.5, 0.5, -0.5, 0.5]))
+    assert (e.other_with_structures, e.other_with_grade) == (1.0, 1.0)
+    assert e.structure("aiis").false == pytest.approx(1 / 5)
