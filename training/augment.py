@@ -83,7 +83,7 @@ def apply_to_mask(one: Draw, mask: Picture) -> Picture:
 def apply_to_points(one: Draw, points_xy: Points, size_px: int) -> Points:
     """The moved points (N, 2); NaN where one leaves the picture, or was absent."""
     affine = np.array(one.affine)
-    moved = points_xy @ affine[:, :2].T + affine[:, 2]
+    moved: Points = points_xy @ affine[:, :2].T + affine[:, 2]
     outside = ~((moved >= 0) & (moved <= size_px - 1)).all(axis=1)
     moved[outside] = np.nan
     return moved

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,5 +220,5 @@ def _confusion(pairs: NDArray[np.int64], size: int) -> tuple[tuple[int, ...], ..
     return tuple(tuple(int(v) for v in row) for row in table)
 
 
-def _mean(values: NDArray[np.generic]) -> float:
+def _mean(values: NDArray[Any]) -> float:
     return float(np.mean(values)) if values.size else float("nan")

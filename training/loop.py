@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.metrics import DiceMetric
+from monai.metrics.meandice import DiceMetric
 from rich.console import Console
 from rich.progress import track
 from torch.optim.swa_utils import AveragedModel, update_bn
@@ -112,7 +112,7 @@ def validate(
             known = target.gsus >= 0
             grades.append((grade_probabilities(logits.gsus.float()).argmax(dim=1) == target.gsus)[known].float())
     distance = torch.cat(errors)
-    per_class = torch.nan_to_num(dice.get_buffer(), nan=-1.0)
+    per_class = torch.nan_to_num(dice.get_buffer(), nan=-1.0)  # type: ignore[no-untyped-call]
     present = per_class >= 0
     return EpochFigures(
         epoch=0,
@@ -162,7 +162,7 @@ def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) ->
         logits = state.network(_layout(batch.pictures))
     loss = total_loss(logits, batch.target, recipe.losses)
     state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
     state.optimiser.step()
     state.schedule.step()
@@ -172,7 +172,7 @@ def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) ->
 
 def _start(recipe: Recipe, steps: int, place: torch.device) -> RunState:
     torch.manual_seed(recipe.seed)
-    network = _network(recipe).to(place, memory_format=torch.channels_last)
+    network = _network(recipe).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, avg_fn=_average(recipe.ema_decay))
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -181,10 +181,10 @@ def _start(recipe: Recipe, steps: int, place: torch.device) -> RunState:
     return RunState(network, average, optimiser, schedule)
 
 
-def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
+def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:
     """Exponential moving average that forgets its random start: the decay grows with the number of updates."""
 
-    def update(held: torch.Tensor, new: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+    def update(held: torch.Tensor, new: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
         kept = min(decay, (1 + float(count)) / (10 + float(count)))
         return torch.lerp(held, new, 1 - kept) if held.is_floating_point() else new
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from monai.losses import DiceLoss
+from monai.losses.dice import DiceLoss
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -70,7 +70,7 @@ def structure_loss(logits: Tensor, target: Target) -> Tensor:
     probabilities = logits.float().softmax(dim=1)
     grouped = torch.einsum("ngc,nchw->nghw", target.merge, probabilities)
     entropy = -(target.shares * grouped.clamp(min=1e-6).log()).sum(dim=1).mean()
-    dice = DiceLoss(include_background=False, batch=True, smooth_nr=1.0, smooth_dr=1.0)(grouped, target.shares)
+    dice: Tensor = DiceLoss(include_background=False, batch=True, smooth_nr=1.0, smooth_dr=1.0)(grouped, target.shares)
     return entropy + dice
 
 

@@ -85,7 +85,7 @@ def _picture(sample: Sample, reading: Reading) -> str:
     if sample.truth.mask is not None:
         for one in STRUCTURES:
             tinted[sample.truth.mask == one.id] = one.colour
-    canvas = cv2.addWeighted(tinted, 0.35, canvas, 0.65, 0)
+    canvas = np.asarray(cv2.addWeighted(tinted, 0.35, canvas, 0.65, 0), np.uint8)
     for found in reading.structures:
         parts = [np.round(part).astype(np.int32) for part in found.contours]
         cv2.polylines(canvas, parts, True, structure(found.name).colour, 2, cv2.LINE_AA)
@@ -100,7 +100,8 @@ def _data_uri(rgb: NDArray[np.uint8]) -> str:
 _PAGE: Final = jinja2.Environment(autoescape=True).from_string(
     """<!doctype html><html lang="en"><meta charset="utf-8"><title>hipsono evaluation</title>
 <style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#16191d}
-pre{background:#f4f5f7;padding:1rem;border-radius:8px;overflow:auto}table{border-collapse:collapse;margin:.5rem 0 1.5rem}
+pre{background:#f4f5f7;padding:1rem;border-radius:8px;overflow:auto}
+table{border-collapse:collapse;margin:.5rem 0 1.5rem}
 td,th{border:1px solid #dde1e6;padding:.25rem .6rem;text-align:right}th{background:#f4f5f7;font-weight:600}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}
 figure{margin:0}img{width:100%;border-radius:6px}figcaption{font-size:.85rem;color:#5a6470}</style>
@@ -109,7 +110,8 @@ figure{margin:0}img{width:100%;border-radius:6px}figcaption{font-size:.85rem;col
 <pre>{{ lines }}</pre>
 <h2>View: truth in rows, reading in columns</h2>
 <table><tr><th></th>{% for v in views %}<th>{{ v }}</th>{% endfor %}</tr>
-{% for row in e.view_confusion %}<tr><th>{{ views[loop.index0] }}</th>{% for n in row %}<td>{{ n }}</td>{% endfor %}</tr>
+{% for row in e.view_confusion %}<tr><th>{{ views[loop.index0] }}</th>
+{% for n in row %}<td>{{ n }}</td>{% endfor %}</tr>
 {% endfor %}</table>
 <h2>SOLAR grey-scale grade: truth in rows, reading in columns</h2>
 <table><tr><th></th>{% for g in grades %}<th>{{ g }}</th>{% endfor %}</tr>

@@ -63,16 +63,9 @@ class HipNet(nn.Module):
         structures = self.structures(at2)
         deep = maps[4].mean(dim=(2, 3))
         overall = torch.cat([deep, at8.mean(dim=(2, 3))], dim=1)
-        shape = torch.cat([deep, self._attend(structures, at8), self._attend(structures, at4)], dim=1)
+        joint = _joint_shares(structures.detach().float())
+        shape = torch.cat([deep, _attend(joint, at8), _attend(joint, at4)], dim=1)
         return Logits(structures, self.heat(at4), self.presence(overall), self.view(overall), self.gsus(shape))
-
-    def _attend(self, structures: Tensor, features: Tensor) -> Tensor:
-        """Features averaged under the joint's structures: the grade lives in the capsule's shape, not elsewhere."""
-        ids = [structure(name).id for name in _ATTENDED]
-        shares = structures.softmax(dim=1)[:, ids].detach()
-        shares = F.adaptive_avg_pool2d(shares, features.shape[2:]) if self.training else _shrink(shares, features)
-        weights = shares / (shares.sum(dim=(2, 3), keepdim=True) + 1.0)
-        return torch.einsum("nshw,nchw->nsc", weights, features).flatten(1)
 
 
 def standardise(grey: Tensor) -> Tensor:
@@ -84,9 +77,18 @@ def standardise(grey: Tensor) -> Tensor:
     return (grey - mean) / (variance + 25.0).sqrt()
 
 
-def _shrink(shares: Tensor, features: Tensor) -> Tensor:
-    factor = shares.shape[2] // features.shape[2]
-    return F.avg_pool2d(shares, factor) if factor > 1 else shares
+def _joint_shares(structures: Tensor) -> Tensor:
+    """Probability (N, 3, h, w) of the joint's structures. Spelt out: onnxruntime's softmax over channels is slow."""
+    ids = [structure(name).id for name in _ATTENDED]
+    raised = (structures - structures.amax(dim=1, keepdim=True)).exp()
+    return raised[:, ids] / raised.sum(dim=1, keepdim=True)
+
+
+def _attend(joint: Tensor, features: Tensor) -> Tensor:
+    """Features averaged under the joint's structures: the grade lives in the capsule's shape, not elsewhere."""
+    shares = F.avg_pool2d(joint, joint.shape[2] // features.shape[2])
+    weights = shares / (shares.sum(dim=(2, 3), keepdim=True) + 1.0)
+    return torch.einsum("nshw,nchw->nsc", weights, features.to(weights.dtype)).flatten(1)
 
 
 def _encoder(pretrained: bool) -> nn.ModuleList:
@@ -112,11 +114,14 @@ class _Up(nn.Module):
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
         doubled = F.interpolate(self.reduce(deep), scale_factor=2.0, mode="nearest")
-        return self.join(torch.cat([doubled, skip], dim=1))
+        joined: Tensor = self.join(torch.cat([doubled, skip], dim=1))
+        return joined
 
 
 def _conv(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
 
 
 def _head(inputs: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -26,24 +26,30 @@ class ServedNetwork(nn.Module):
         logits = self.network(frame.unsqueeze(1).to(torch.float32))
         structures = F.interpolate(logits.structures, scale_factor=2.0, mode="bilinear", align_corners=False)
         labels = structures.argmax(dim=1)
-        probabilities = (structures / self.temperatures.structures).softmax(dim=1)
+        certainty = winning_probability(structures / self.temperatures.structures)
         landmarks = decode_landmarks(logits.heat, logits.presence, frame.shape[2] / logits.heat.shape[3])
         view = (logits.view / self.temperatures.view).softmax(dim=1)
         return (
             labels.to(torch.uint8),
-            structure_confidence(probabilities, labels),
+            structure_confidence(certainty, labels, structures.shape[1]),
             landmarks,
             view,
             grade_probabilities(logits.gsus / self.temperatures.gsus),
         )
 
 
-def structure_confidence(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Mean probability (N, S) of each structure over the pixels it won; 0 where it won none."""
+def winning_probability(logits: Tensor) -> Tensor:
+    """Softmax probability (N, H, W) of each pixel's best class, spelt out: onnxruntime's channel softmax is slow."""
+    below = logits - logits.amax(dim=1, keepdim=True)
+    return 1.0 / below.exp().sum(dim=1)
+
+
+def structure_confidence(certainty: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Mean certainty (N, classes - 1) over the pixels (N, H, W) that each structure won; 0 where it won none."""
     rows = []
-    for index in range(1, probabilities.shape[1]):
-        won = (labels == index).to(probabilities.dtype)
-        rows.append((probabilities[:, index] * won).sum(dim=(1, 2)) / won.sum(dim=(1, 2)).clamp(min=1.0))
+    for index in range(1, classes):
+        won = (labels == index).to(certainty.dtype)
+        rows.append((certainty * won).sum(dim=(1, 2)) / won.sum(dim=(1, 2)).clamp(min=1.0))
     return torch.stack(rows, dim=1)
 
 
@@ -65,7 +71,9 @@ def decode_landmarks(heat: Tensor, presence: Tensor, stride: float) -> Tensor:
     x, y = (share * columns).sum(dim=2), (share * rows).sum(dim=2)
     variance = (share * ((columns - x.unsqueeze(2)) ** 2 + (rows - y.unsqueeze(2)) ** 2)).sum(dim=2) / 2
     confidence = presence.sigmoid() * mass.squeeze(2).clamp(max=1.0)
-    return torch.stack([(x + 0.5) * stride - 0.5, (y + 0.5) * stride - 0.5, confidence, variance.sqrt() * stride], dim=2)
+    return torch.stack(
+        [(x + 0.5) * stride - 0.5, (y + 0.5) * stride - 0.5, confidence, variance.sqrt() * stride], dim=2
+    )
 
 
 def grade_probabilities(cumulative: Tensor) -> Tensor:

@@ -56,9 +56,10 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(run, data, tmp_path, monkeyp
     def killed(*_):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(loop, "_tell", killed)
-        train(TINY, data, folder)
+        with pytest.raises(KeyboardInterrupt):
+            train(TINY, data, folder)
     assert len(weights(folder)["history"]) == 1
     train(TINY, data, folder, resume=True)
     here, there = weights(run)["network"], weights(folder)["network"]
