@@ -1,6 +1,7 @@
 """An evaluation as a page that stands alone, a JSON file, and a table for the terminal."""
 
 import base64
+import io
 import json
 import math
 from dataclasses import asdict
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import cv2
 import jinja2
+import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,9 @@ from datasets.sample import Sample
 from model.anatomy import GRADES, STRUCTURES, VIEWS, structure
 from model.reading import Reading
 from training.evaluate import Evaluation, FrameScore
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
 
 Worst = list[tuple[FrameScore, Sample, Reading]]
 
@@ -51,9 +56,31 @@ def write_report(e: Evaluation, worst: Worst, folder: Path) -> None:
         lines=table(e),
         views=[str(v).replace("_", " ") for v in VIEWS],
         grades=GRADES,
+        plots=_plots(e),
         worst=[(_caption(score), _picture(sample, reading)) for score, sample, reading in worst],
     )
     (folder / "report.html").write_text(page)
+
+
+def _plots(e: Evaluation) -> str:
+    """Landmark error, capsule distance and Dice at a glance, as a data URI; titled with what the frames are."""
+    figure, (errors, capsule, dice) = plt.subplots(1, 3, figsize=(14, 4), constrained_layout=True)
+    figure.suptitle(e.provenance)
+    seen = np.sort([v for s in e.scores for v in s.landmark_error_mm if np.isfinite(v)])
+    errors.plot(seen, np.arange(1, len(seen) + 1) / max(len(seen), 1))
+    errors.set(xlim=(0, 5), ylim=(0, 1), xlabel="landmark error, mm", ylabel="share of landmarks found")
+    pairs = [(s.distance_mm, s.told_distance_mm) for s in e.scores]
+    known = np.array([(a, b) for a, b in pairs if a is not None and b is not None]).reshape(-1, 2)
+    capsule.scatter(known.mean(axis=1), known[:, 1] - known[:, 0], s=10)
+    for level in (e.capsule_bias_mm, *e.capsule_limits_mm):
+        capsule.axhline(level, color="grey", linestyle="--")
+    capsule.set(xlabel="capsule distance, mean of reading and truth, mm", ylabel="reading - truth, mm")
+    dice.barh([s.name for s in e.structures], [s.dice for s in e.structures])
+    dice.set(xlim=(0, 1), xlabel="mean Dice")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    plt.close(figure)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _finite(value: Any) -> Any:
@@ -108,6 +135,7 @@ figure{margin:0}img{width:100%;border-radius:6px}figcaption{font-size:.85rem;col
 <h1>Evaluation of {{ e.model }}</h1>
 <p><strong>{{ e.provenance }}.</strong> Research use; not a medical device.</p>
 <pre>{{ lines }}</pre>
+<img src="{{ plots }}" alt="landmark error, capsule distance and Dice">
 <h2>View: truth in rows, reading in columns</h2>
 <table><tr><th></th>{% for v in views %}<th>{{ v }}</th>{% endfor %}</tr>
 {% for row in e.view_confusion %}<tr><th>{{ views[loop.index0] }}</th>
