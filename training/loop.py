@@ -3,8 +3,6 @@
 A run's folder holds recipe.json, split.json, last.pt (everything needed to go on), best.pt, metrics.jsonl, curves.png.
 """
 
-import contextlib
-import ctypes
 import json
 import sys
 import time
@@ -24,6 +22,7 @@ from datasets.split import Split, read_split, split_patients, write_split
 from datasets.store import Store, open_store
 from model.network.hipnet import CLASSES, HipNet
 from model.network.served import decode_landmarks, grade_probabilities
+from training.device import channels_last, find_device, keep_freed_memory, precision
 from training.feed import Batch, Example, batches, load_examples, plain_batches
 from training.losses import total_loss
 from training.progress import EpochFigures, write_progress
@@ -32,7 +31,6 @@ from training.recipe import LossWeights, Recipe
 LAST, BEST, SPLIT, RECIPE, DATA = "last.pt", "best.pt", "split.json", "recipe.json", "data.txt"
 _FRACTIONS = (0.9, 0.05, 0.05)
 _SETTLING_FRAMES = 640
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 @dataclass(slots=True)
@@ -57,8 +55,8 @@ def train(recipe: Recipe, data: Path, run: Path, *, resume: bool = False, device
     A killed run goes on from its last whole epoch and ends as it would have ended. Raises ValueError where the folder
     holds another run, or the data set is too small to split.
     """
-    place = _device(device)
-    _keep_freed_memory()
+    place = find_device(device)
+    keep_freed_memory()
     run.mkdir(parents=True, exist_ok=True)
     if (run / LAST).exists() and not resume:
         raise ValueError(f"{run} holds a run already: go on with --resume, or give another folder")
@@ -99,8 +97,8 @@ def validate(
     with torch.no_grad():
         for batch in plain_batches(examples, recipe.batch_size):
             moved = batch.to(place)
-            with _precision(place):
-                logits = network(_layout(moved.pictures))
+            with precision(place):
+                logits = network(channels_last(moved.pictures))
             target = moved.target
             losses.append(float(total_loss(logits, target, recipe.losses)))
             dice(logits.structures.argmax(dim=1, keepdim=True), target.shares[:, :CLASSES].argmax(dim=1, keepdim=True))
@@ -154,12 +152,12 @@ def _train_epoch(state: RunState, training: tuple[Example, ...], recipe: Recipe,
 def _settle(average: AveragedModel, training: tuple[Example, ...], recipe: Recipe, place: torch.device) -> None:
     """Batch statistics of the averaged weights, from undisturbed frames: the running ones belong to other weights."""
     some = training[:: max(1, len(training) // _SETTLING_FRAMES)]
-    update_bn((_layout(batch.pictures.to(place)) for batch in plain_batches(some, recipe.batch_size)), average)
+    update_bn((channels_last(batch.pictures.to(place)) for batch in plain_batches(some, recipe.batch_size)), average)
 
 
 def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) -> float:
-    with _precision(place):
-        logits = state.network(_layout(batch.pictures))
+    with precision(place):
+        logits = state.network(channels_last(batch.pictures))
     loss = total_loss(logits, batch.target, recipe.losses)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -189,15 +187,6 @@ def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor
         return torch.lerp(held, new, 1 - kept) if held.is_floating_point() else new
 
     return update
-
-
-def _keep_freed_memory() -> None:
-    """Tells glibc to keep freed blocks: handing them back and forth cost half of a CPU step (measured)."""
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError, AttributeError):
-            glibc = ctypes.CDLL("libc.so.6")
-            glibc.mallopt(_M_MMAP_THRESHOLD, 2**30)
-            glibc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _network(recipe: Recipe) -> HipNet:
@@ -263,34 +252,6 @@ def _load(state: RunState, path: Path, place: torch.device) -> None:
     state.schedule.load_state_dict(saved["schedule"])
     state.history = tuple(EpochFigures(**figures) for figures in saved["history"])
     state.spent_minutes = saved["spent_minutes"]
-
-
-def _device(name: str) -> torch.device:
-    if name == "cpu":
-        return torch.device("cpu")
-    if name == "gpu" or name.startswith("gpu:"):
-        if not torch.cuda.is_available():
-            raise ValueError(f"--device {name}: no CUDA device is here; leave it out to train on the CPU")
-        return torch.device("cuda" + name[3:])
-    raise ValueError(f"--device is cpu, gpu or gpu:N, got {name!r}")
-
-
-def _precision(place: torch.device) -> torch.autocast:
-    """bfloat16 where the processor computes in it: a step takes 0.54 s instead of 0.66 s on two AVX-512 cores.
-
-    Elsewhere it is emulated, and slower than float32.
-    """
-    pays = torch.cuda.is_bf16_supported() if place.type == "cuda" else _cpu_has("avx512_bf16", "amx_bf16")
-    return torch.autocast(place.type, torch.bfloat16, enabled=pays)
-
-
-def _cpu_has(*names: str) -> bool:
-    told = torch.cpu.get_capabilities()
-    return any(told.get(name, False) for name in names)
-
-
-def _layout(pictures: torch.Tensor) -> torch.Tensor:
-    return pictures.contiguous(memory_format=torch.channels_last)
 
 
 def _tell(figures: EpochFigures, recipe: Recipe) -> None:
