@@ -1,6 +1,7 @@
 """hipsono: one program, one verb per job. A room is imported only when its verb is used.
 
-Exit 0 done, 1 some inputs failed (they are listed), 2 the call was wrong. Results go to stdout or files, talk to stderr.
+Exit 0 done, 1 some inputs failed (they are listed), 2 the call was wrong. Results go to stdout or files, talk goes
+to stderr.
 """
 
 import json
@@ -78,7 +79,9 @@ def serve(host: HostOption = "127.0.0.1", port: PortOption = 8000, model: ModelO
 def read(
     files: Annotated[list[Path], typer.Argument(help="Pictures, DICOM files, videos, or folders of them.")],
     overlay: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.")] = None,
-    spacing_mm: Annotated[str | None, typer.Option(help="ROW,COL in mm per pixel, for pictures without a scale.")] = None,
+    spacing_mm: Annotated[
+        str | None, typer.Option(help="ROW,COL in mm per pixel, for pictures without a scale.")
+    ] = None,
     laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
     age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
     model: ModelOption = None,
@@ -132,7 +135,7 @@ def data_split(
     out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")],
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
 ) -> None:
-    """Train, validation and calibration by patient; look-alikes stay together.  Example: hipsono data split data/scans -o split.json"""
+    """Split by patient, look-alikes kept together.  Example: hipsono data split data/scans -o split.json"""
     from datasets.split import split_patients, write_split
     from datasets.store import open_store
 
@@ -146,7 +149,9 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="TOML file, such as training/recipes/starter.toml.")],
     data: Annotated[Path, typer.Option(help="Data set folder.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Run folder.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder, if there is one.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder, if there is one.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, gpu or gpu:N.")] = "cpu",
 ) -> None:
     """Train a network.  Example: hipsono train training/recipes/starter.toml --data data/starter -o runs/starter"""

@@ -41,7 +41,9 @@ class Truth:
                 raise ValueError(f"{name} must be one of {GRADES}, got {grade}")
         unknown = set(self.labelled) - {*STRUCTURE_NAMES, VESSEL}
         if unknown:
-            raise ValueError(f"labelled names unknown classes {sorted(unknown)}; known: {STRUCTURE_NAMES} and {VESSEL!r}")
+            raise ValueError(
+                f"labelled names unknown classes {sorted(unknown)}; known: {STRUCTURE_NAMES} and {VESSEL!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

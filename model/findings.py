@@ -142,7 +142,8 @@ def _landmarks(
             x, y, confidence, spread = (float(v) for v in maps.landmarks[POINT_LANDMARK_NAMES.index(landmark.name)])
             if confidence >= threshold:
                 at = placement.to_frame([x, y])
-                found.append(FoundLandmark(landmark.name, at[0], at[1], confidence, spread / placement.scale_x))
+                point = (float(at[0]), float(at[1]))
+                found.append(FoundLandmark(landmark.name, *point, confidence, spread / placement.scale_x))
         elif landmark.centroid_of in by_name:
             owner = by_name[landmark.centroid_of]
             centre = polygon_centroid(owner.contours[0])

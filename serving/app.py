@@ -109,9 +109,11 @@ def _frame_routes(engine: Engine) -> APIRouter:
         return await engine.run(work)
 
     @router.post("/frames/mask", response_class=Response, responses=_PNG, openapi_extra=_BODY)
-    async def mask(request: Request, raw: bool = False, frame: FrameQuery = None) -> Response:
+    async def mask(
+        request: Request, raw: bool = False, spacing_mm: SpacingQuery = None, frame: FrameQuery = None
+    ) -> Response:
         """The palette mask, ids of the annotation protocol; `raw` gives the network's own, before any abstention."""
-        upload = await upload_of(request, None, None, None, frame)
+        upload = await upload_of(request, spacing_mm, None, None, frame)
 
         def work() -> Response:
             picture = decode(upload)
@@ -161,9 +163,12 @@ def _service_routes(engine: Engine) -> APIRouter:
 
     @router.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        page = {"swagger_js_url": "/swagger/swagger-ui-bundle.js", "swagger_css_url": "/swagger/swagger-ui.css"}
         return get_swagger_ui_html(
-            openapi_url="/openapi.json", title="hipsono", swagger_favicon_url="/swagger/favicon-32x32.png", **page
+            openapi_url="/openapi.json",
+            title="hipsono",
+            swagger_js_url="/swagger/swagger-ui-bundle.js",
+            swagger_css_url="/swagger/swagger-ui.css",
+            swagger_favicon_url="/swagger/favicon-32x32.png",
         )
 
     @router.get("/", include_in_schema=False)

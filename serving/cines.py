@@ -24,7 +24,7 @@ async def readings_of(engine: Engine, cine: DicomCine, options: FrameOptions, pi
     count, fault = 0, None
     while True:
         try:
-            answered = await engine.run(lambda: _next(engine, frames, options))
+            answered = await engine.run_admitted(lambda: _next(engine, frames, options))
         except (UnreadableFile, ValueError) as error:
             fault = str(error)
             break

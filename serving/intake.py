@@ -1,4 +1,4 @@
-"""A request's bytes -> Frame or DICOM cine, or the right refusal: 413 too large, 415 unknown kind, 422 not decodable."""
+"""A request's bytes -> Frame or DICOM cine, or the right refusal: 413 too large, 415 unknown, 422 not decodable."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -16,30 +17,34 @@ from serving.problems import Problem, problem_body
 _KNOWN = {"spacing_mm", "laterality", "age_years", "smoothing"}
 
 
-@dataclass(slots=True)
-class Waiting:
-    """One connection's newest unanswered frame, and how many older ones it pushed aside."""
-
-    options: FrameOptions = FrameOptions()
-    data: bytes | None = None
-    seq: int = -1
-    arrived: float = 0.0
-    dropped: int = 0
-
-    def put(self, data: bytes) -> None:
-        """The newest frame takes the place of one that still waits."""
-        self.dropped += self.data is not None
-        self.data, self.seq, self.arrived = data, self.seq + 1, time.perf_counter()
-
-
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A frame on its way to the engine."""
+class Arrived:
+    """A frame with the settings that held when it came, and how many older ones it pushed aside."""
 
     upload: Upload
     seq: int
-    arrived: float
+    at: float
     dropped: int
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One connection's newest unanswered frame, and the settings for the next."""
+
+    options: FrameOptions = field(default_factory=FrameOptions)
+    newest: Arrived | None = None
+    count: int = 0
+
+    def put(self, data: bytes) -> None:
+        """The newest frame takes the place of one that still waits."""
+        dropped = 0 if self.newest is None else self.newest.dropped + 1
+        self.newest = Arrived(Upload(data, self.options), self.count, time.perf_counter(), dropped)
+        self.count += 1
+
+    def take(self) -> Arrived | None:
+        """The waiting frame, which then waits no longer."""
+        taken, self.newest = self.newest, None
+        return taken
 
 
 def live_router(engine: Engine) -> APIRouter:
@@ -100,21 +105,29 @@ async def _answer(socket: WebSocket, engine: Engine, waiting: Waiting, news: asy
     while True:
         await news.wait()
         news.clear()
-        if waiting.data is None:
-            continue
-        taken = Taken(Upload(waiting.data, waiting.options), waiting.seq, waiting.arrived, waiting.dropped)
-        waiting.data, waiting.dropped = None, 0
-        try:
-            answer = await engine.run(lambda taken=taken: _read(engine, taken))  # type: ignore[misc]
-        except Problem as problem:
-            told = {"seq": taken.seq, "dropped": taken.dropped}
-            answer = orjson.dumps(orjson.loads(problem_body(problem.status, problem.detail)) | told)
-        await socket.send_text(answer.decode())
-        if waiting.data is not None:
-            news.set()
+        while (taken := waiting.take()) is not None:
+            await socket.send_text((await _answer_to(engine, taken)).decode())
 
 
-def _read(engine: Engine, taken: Taken) -> bytes:
+async def _answer_to(engine: Engine, taken: Arrived) -> bytes:
+    """A reading, or the problem with this frame: one bad frame never ends a stream."""
+    try:
+        return await engine.run(partial(_read, engine, taken))
+    except Problem as problem:
+        return _refusal(problem, taken)
+    except Exception as error:
+        return _refusal(Problem(500, f"{type(error).__name__} while reading this frame: a fault of the server"), taken)
+
+
+def _refusal(problem: Problem, taken: Arrived) -> bytes:
+    body = orjson.loads(problem_body(problem.status, problem.detail))
+    return orjson.dumps(body | {"seq": taken.seq, "dropped": taken.dropped, "age_ms": _age_ms(taken)})
+
+
+def _read(engine: Engine, taken: Arrived) -> bytes:
     reading = engine.reader.read(decode(taken.upload))
-    age_ms = round(1e3 * (time.perf_counter() - taken.arrived), 2)
-    return encode_reading(reading, seq=taken.seq, dropped=taken.dropped, age_ms=age_ms)
+    return encode_reading(reading, seq=taken.seq, dropped=taken.dropped, age_ms=_age_ms(taken))
+
+
+def _age_ms(taken: Arrived) -> float:
+    return round(1e3 * (time.perf_counter() - taken.at), 2)

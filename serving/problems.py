@@ -50,8 +50,3 @@ def install(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         detail = f"{request.method} {request.url.path}: {error.detail}. The routes are listed at /docs"
         return problem_response(Problem(error.status_code, detail))
-
-    @app.exception_handler(Exception)
-    async def _unforeseen(request: Request, error: Exception) -> Response:
-        detail = f"{type(error).__name__} while answering {request.url.path}: this is a fault of the server, please report it"
-        return problem_response(Problem(500, detail))

@@ -1,5 +1,6 @@
 """Every answer carries X-Request-ID (the caller's, or a new one) and Server-Timing."""
 
+import logging
 import re
 import time
 from typing import Final
@@ -7,6 +8,8 @@ from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.problems import Problem, problem_response
 
 _FIT: Final = re.compile(r"^[\w.:-]{1,128}$")
 
@@ -34,4 +37,19 @@ class Tracing:
                 headers["Server-Timing"] = f"{stages}, {spent}" if stages else spent
             await send(message)
 
-        await self._app(scope, receive, traced)
+        answered = False
+
+        async def watched(message: Message) -> None:
+            nonlocal answered
+            answered = answered or message["type"] == "http.response.start"
+            await traced(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            # Starlette's own last resort answers outside every middleware, without these headers.
+            if answered:
+                raise
+            logging.getLogger("hipsono").exception("request %s failed", request_id)
+            fault = Problem(500, f"a fault of the server, request {request_id}: please report it")
+            await problem_response(fault)(scope, receive, traced)

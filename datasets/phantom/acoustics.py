@@ -83,7 +83,7 @@ def echo(maps: TissueMaps, sounding: Insonation, rng: Generator) -> Map:
         scatterers = _drifted(_complex_noise(rng), sounding.shift)
         field = (amplitude + lines * 0.7) * scatterers + lines * 0.45
         total += np.abs(_spread(field * gain, probe, beam))
-    return total / beam.looks
+    return np.asarray(total / beam.looks, np.float32)
 
 
 def with_floors(envelope: Map, beam: Beam, maps: TissueMaps, rng: Generator) -> Map:
@@ -109,7 +109,7 @@ def _cover(patch: Patch, probe: Probe) -> tuple[int, int, Map] | None:
     soft = patch.softness_mm
     sigma_x, sigma_y = soft / probe.line_pitch_mm()[ROWS // 2], soft / probe.row_mm
     blurred = cv2.GaussianBlur(mask, (0, 0), max(sigma_x, 0.3), sigmaY=max(sigma_y, 0.3))
-    return top, bottom, blurred.astype(np.float32) / 255
+    return top, bottom, np.asarray(blurred / 255, np.float32)
 
 
 def _fibre_noise(probe: Probe, rng: Generator) -> Map:
@@ -200,7 +200,7 @@ def _drifted(field: NDArray[np.complex64], shift: Shift) -> NDArray[np.complex64
 
 def _complex_noise(rng: Generator) -> NDArray[np.complex64]:
     parts = rng.standard_normal((2, ROWS, LINES), dtype=np.float32)
-    return ((parts[0] + 1j * parts[1]) * np.float32(np.sqrt(0.5))).astype(np.complex64)
+    return np.asarray((parts[0] + 1j * parts[1]) * np.float32(np.sqrt(0.5)), np.complex64)
 
 
 def _spread(field: NDArray[np.complex64], probe: Probe, beam: Beam) -> NDArray[np.complex64]:

@@ -54,7 +54,7 @@ def longitudinal(body: Body, rng: Generator) -> Scene:
     """The scene of a drawn hip, with its exact capsule distance and sagitta."""
     hip = draw_hip(body, rng)
     rim, head, neck, shaft, ilium = _cortex(hip, rng)
-    start, chord_xy = _capsule_chord(hip, neck)
+    start = _above_junction(hip, neck)
     capsule_neck = _over_chord(start, neck[-1], hip.sagitta_mm)
     capsule_head = _over_head(rim, head, start, hip)
     outer = np.concatenate([capsule_head[:-1], capsule_neck])
@@ -114,7 +114,7 @@ def _cortex(hip: Hip, rng: Generator) -> tuple[Points, Points, Points, Points, P
     return turned[0][0], turned[1], turned[2], turned[3], turned[4]
 
 
-def _capsule_chord(hip: Hip, neck: Points) -> tuple[Points, Points]:
+def _above_junction(hip: Hip, neck: Points) -> Points:
     """Where the outer capsule lies over the head-neck junction, so that the largest distance comes out as drawn."""
     junction, end = neck[0], neck[-1]
     along = (end - junction) / np.hypot(*(end - junction))
@@ -126,7 +126,7 @@ def _capsule_chord(hip: Hip, neck: Points) -> tuple[Points, Points]:
         start = junction + up * lift
         reached, _ = perpendicular_span(neck[::4], _over_chord(start, end, hip.sagitta_mm)[::2])
         low, high = (lift, high) if reached < hip.distance_mm else (low, lift)
-    return start, end
+    return np.asarray(start)
 
 
 def _over_chord(start: Points, end: Points, sagitta_mm: float) -> Points:
@@ -134,7 +134,7 @@ def _over_chord(start: Points, end: Points, sagitta_mm: float) -> Points:
     at = np.linspace(0, 1, 80)
     along = (end - start) / np.hypot(*(end - start))
     up = np.array([along[1], -along[0]])
-    return start + at[:, None] * (end - start) + 4 * sagitta_mm * (at * (1 - at))[:, None] * up
+    return np.asarray(start + at[:, None] * (end - start) + 4 * sagitta_mm * (at * (1 - at))[:, None] * up)
 
 
 def _over_head(rim: Points, head: Points, start: Points, hip: Hip) -> Points:

@@ -1,5 +1,7 @@
 """Everything that is not one of the three views: other regions, no contact, screens, photographs."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.random import Generator
@@ -14,8 +16,9 @@ Picture = NDArray[np.uint8]
 
 def other_scene(body: Body, rng: Generator) -> Scene:
     """Insonated tissue of another region, or of a hip cut where none of the views is."""
-    draw = rng.choice([_limb, _pennate, _organ, _infant_hip, _joint, _no_contact], p=[0.34, 0.2, 0.16, 0.1, 0.12, 0.08])
-    patches, lines = draw(body, rng)
+    kinds = (_limb, _pennate, _organ, _infant_hip, _joint, _no_contact)
+    chosen = int(rng.choice(len(kinds), p=[0.34, 0.2, 0.16, 0.1, 0.12, 0.08]))
+    patches, lines = kinds[chosen](body, rng)
     return Scene(View.OTHER, tuple(patches), tuple(lines), background_db=float(rng.normal(0, 3)))
 
 
@@ -124,7 +127,7 @@ def _infant_hip(body: Body, rng: Generator) -> Tissue:
         ]
     )
     roof = np.concatenate([edge, [[centre[0] + radius * rng.uniform(-0.2, 0.4), centre[1] + radius * 1.05]]])
-    line = np.concatenate([np.linspace(a, b, 40) for a, b in zip(roof[:-1], roof[1:], strict=True)])
+    line = np.concatenate([np.linspace(a, b, 40) for a, b in pairwise(roof)])
     lines.append(Interface(line, level(22, rng, 4), 0.4, 0.7, True))
     return patches, lines
 
@@ -155,7 +158,8 @@ def _joint(body: Body, rng: Generator) -> Tissue:
 
 
 def _no_contact(body: Body, rng: Generator) -> Tissue:
-    """A probe in air: bright lines at even depths, nothing below."""
+    """A probe in air: bright lines at even depths, nothing below; nobody lies under it."""
+    del body
     deep = line_at(rng.uniform(1, 4), 0, 0, rng)
     spacing = rng.uniform(1.5, 6)
     lines = [Interface(line_at(k * spacing, 0, 0, rng), 22 - 3.0 * k, 1.0, 0.5) for k in range(1, 7)]
@@ -165,8 +169,9 @@ def _no_contact(body: Body, rng: Generator) -> Tissue:
 def other_picture(rng: Generator) -> Picture:
     """A picture that never was an ultrasound scene: menus, traces, noise, photographs, dual panes."""
     height, width = int(rng.integers(180, 640)), int(rng.integers(220, 800))
-    draw = rng.choice([_menu, _trace, _noise, _blobs, _gradient, _patchwork], p=[0.2, 0.14, 0.1, 0.26, 0.1, 0.2])
-    picture: Picture = draw(height, width, rng)
+    kinds = (_menu, _trace, _noise, _blobs, _gradient, _patchwork)
+    chosen = int(rng.choice(len(kinds), p=[0.2, 0.14, 0.1, 0.26, 0.1, 0.2]))
+    picture = kinds[chosen](height, width, rng)
     if rng.random() < 0.25:
         tint = rng.uniform(0.4, 1.0, 3)
         return np.asarray(picture[..., None] * tint, np.uint8)
@@ -205,12 +210,12 @@ def _trace(height: int, width: int, rng: Generator) -> Picture:
     inside = (rows > top) & (rows < base) if rng.random() < 0.6 else np.abs(rows - top) < rng.uniform(2, 12)
     speckle = rng.gamma(2, 30, (height, width))
     layers = 40 * (1 + np.sin(rows / rng.uniform(5, 30) + 2 * beat)) * (rng.random() < 0.5)
-    return np.clip(inside * speckle * 2 + layers + speckle * 0.1, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(inside * speckle * 2 + layers + speckle * 0.1, 0, 255), np.uint8)
 
 
 def _noise(height: int, width: int, rng: Generator) -> Picture:
     noise = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), rng.uniform(0.3, 3))
-    return np.clip(rng.uniform(20, 140) + rng.uniform(10, 60) * noise / noise.std(), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(rng.uniform(20, 140) + rng.uniform(10, 60) * noise / noise.std(), 0, 255), np.uint8)
 
 
 def _blobs(height: int, width: int, rng: Generator) -> Picture:

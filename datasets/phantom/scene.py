@@ -98,7 +98,7 @@ def ellipse(
             reach += bumps / order * rng.normal() * np.cos(order * at + rng.uniform(0, 6.3))
     x, z = radii_mm[0] * reach * np.cos(at), radii_mm[1] * reach * np.sin(at)
     turned = np.stack([x * np.cos(angle) - z * np.sin(angle), x * np.sin(angle) + z * np.cos(angle)], axis=1)
-    return turned + np.asarray(centre_mm)
+    return np.asarray(turned + np.asarray(centre_mm))
 
 
 def rough(x_mm: NDArray[np.float64], amplitude_mm: float, wavelength_mm: float, rng: np.random.Generator) -> Points:
@@ -107,7 +107,7 @@ def rough(x_mm: NDArray[np.float64], amplitude_mm: float, wavelength_mm: float, 
     for _ in range(5):
         wavelength = wavelength_mm * rng.uniform(0.6, 2.2)
         total += rng.normal() * np.sin(2 * np.pi * x_mm / wavelength + rng.uniform(0, 6.3))
-    return amplitude_mm * total / np.sqrt(2.5)
+    return np.asarray(amplitude_mm * total / np.sqrt(2.5))
 
 
 def band(line_mm: Points, depth_mm: float) -> Points:

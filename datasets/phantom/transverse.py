@@ -218,7 +218,7 @@ def _adductors(bone: Points, fascia: Points, s: float, rng: Generator) -> list[P
 
 
 def _head_edge(bone: Points, s: float, rng: Generator) -> tuple[list[Patch], list[Interface]]:
-    """The medial edge of the femoral head lateral of the acetabular edge, with its cartilage; sometimes out of reach."""
+    """The femoral head's medial edge, lateral of the acetabular edge, with its cartilage; sometimes out of reach."""
     if rng.random() < 0.25:
         return [], []
     radius = rng.uniform(19, 25) * s

@@ -1,13 +1,16 @@
 """The stream: the newest frame wins, and every answer says what was skipped."""
 
 import asyncio
+import threading
 
 import orjson
 import pytest
 
 from model.anatomy import View
+from serving.engine import Engine
 from serving.live import Waiting, parse_settings
 from serving.problems import Problem
+from serving.settings import Settings
 from tests.serving.conftest import encoded
 
 
@@ -56,7 +59,16 @@ def test_bad_frames_and_settings_are_answered_and_the_stream_goes_on(client, sam
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "1", '{"colour": 1}', '{"spacing_mm": 3}', '{"smoothing": "much"}', '{"age_years": "old"}', '{"laterality": "up"}']
+    "text",
+    [
+        "[]",
+        "1",
+        '{"colour": 1}',
+        '{"spacing_mm": 3}',
+        '{"smoothing": "much"}',
+        '{"age_years": "old"}',
+        '{"laterality": "up"}',
+    ],
 )
 def test_impossible_settings_are_refused(text):
     with pytest.raises(Problem) as caught:
@@ -68,7 +80,31 @@ def test_the_newest_frame_takes_the_place_of_the_waiting_one():
     waiting = Waiting()
     for data in (b"a", b"b", b"c"):
         waiting.put(data)
-    assert (waiting.data, waiting.seq, waiting.dropped) == (b"c", 2, 2)
+    taken = waiting.take()
+    assert taken is not None
+    assert (taken.upload.data, taken.seq, taken.dropped) == (b"c", 2, 2)
+    assert waiting.take() is None
+
+
+def test_a_frame_keeps_the_settings_it_came_under():
+    waiting = Waiting()
+    waiting.options = parse_settings('{"spacing_mm": [0.1, 0.1]}')
+    waiting.put(b"a")
+    waiting.options = parse_settings('{"spacing_mm": [0.2, 0.2]}')
+    taken = waiting.take()
+    assert taken is not None
+    assert taken.upload.options.spacing_mm == (0.1, 0.1)
+
+
+def test_a_fault_in_one_frame_does_not_silence_the_stream(client, app, samples, monkeypatch):
+    reader = app.state.engine.reader
+    with client.websocket_connect("/v1/stream") as stream:
+        with monkeypatch.context() as patch:
+            patch.setattr(reader, "read", lambda _: {}["no such thing"])
+            stream.send_bytes(encoded(samples[View.LONGITUDINAL]))
+            assert orjson.loads(stream.receive_text())["status"] == 500
+        stream.send_bytes(encoded(samples[View.LONGITUDINAL]))
+        assert orjson.loads(stream.receive_text())["seq"] == 1
 
 
 def test_a_full_server_says_when_to_come_back(app):
@@ -81,3 +117,18 @@ def test_a_full_server_says_when_to_come_back(app):
         engine._present = present
     assert caught.value.status == 503
     assert caught.value.retry_after_s
+
+
+def test_work_past_the_deadline_still_holds_its_place():
+    engine = Engine(Settings(workers=1, queue_depth=0, deadline_ms=50))
+    done = threading.Event()
+
+    async def late_then_refused():
+        with pytest.raises(Problem) as late:
+            await engine.run(lambda: done.wait(2))
+        with pytest.raises(Problem) as refused:
+            await engine.run(lambda: None)
+        done.set()
+        return late.value.status, refused.value.status
+
+    assert asyncio.run(late_then_refused()) == (504, 503)

@@ -80,7 +80,9 @@ def test_overlay_and_mask_have_the_frame_size(client, samples):
     assert drawn.shape == (*shape, 3)
     assert (drawn.max(axis=2).astype(int) - drawn.min(axis=2) > 60).any(), "outlines have colour"
     for query in ("", "?raw=true"):
-        mask = Image.open(io.BytesIO(client.post(f"/v1/frames/mask{query}", content=encoded(sample), headers=JPEG).content))
+        mask = Image.open(
+            io.BytesIO(client.post(f"/v1/frames/mask{query}", content=encoded(sample), headers=JPEG).content)
+        )
         assert mask.mode == "P"
         assert np.asarray(mask).shape == shape
         assert set(np.unique(np.asarray(mask))) <= set(range(10))
@@ -149,7 +151,16 @@ def test_wrong_uploads_are_refused_and_the_server_goes_on(client, samples, route
 
 @pytest.mark.parametrize(
     "query",
-    ["spacing_mm=1", "spacing_mm=0,0.1", "spacing_mm=a,b", "spacing_mm=-1,1", "laterality=up", "age_years=-3", "age_years=x", "frame=-1"],
+    [
+        "spacing_mm=1",
+        "spacing_mm=0,0.1",
+        "spacing_mm=a,b",
+        "spacing_mm=-1,1",
+        "laterality=up",
+        "age_years=-3",
+        "age_years=x",
+        "frame=-1",
+    ],
 )
 def test_impossible_queries_are_refused(client, samples, query):
     answer = client.post(f"/v1/frames?{query}", content=encoded(samples[View.LONGITUDINAL]), headers=JPEG)

@@ -1,0 +1,121 @@
+"""The command line as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from datasets.phantom.generate import phantom
+from model.anatomy import View
+from tests.flow.conftest import ROOT
+
+
+def hipsono(*words, **options):
+    command = [sys.executable, str(ROOT / "hipsono.py"), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=200, **options)
+
+
+def test_serving_and_the_command_load_no_torch():
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import hipsono, serving.app, serving.demo, serving.batch; "
+        "from serving.settings import Settings; serving.app.create_app(Settings()); "
+        "assert not {'torch', 'torchvision', 'monai'} & set(sys.modules), 'torch was loaded'"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, cwd="/", timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", ["demo", "serve", "read", "phantom", "train", "evaluate", "export", "bench", "info"])
+def test_every_verb_has_help_with_an_example(verb):
+    done = hipsono(verb, "-h")
+    assert done.returncode == 0
+    assert "Example" in done.stdout
+
+
+def test_a_wrong_call_ends_with_two():
+    assert hipsono("fly").returncode == 2
+    assert hipsono("phantom", "-n", "0", "-o", "/nowhere").returncode == 2
+    wrong = hipsono("serve", "--model", "/nowhere/x.onnx")
+    assert wrong.returncode == 2
+    assert "no model at" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_info_tells_the_model(tmp_path):
+    told = json.loads(hipsono("info", "--json").stdout)
+    assert told["model"]["name"] == "starter"
+    assert "phantoms" in told["trained_on"]
+
+
+def test_phantoms_are_written_checked_split_and_read(tmp_path):
+    data, shown = tmp_path / "set", tmp_path / "shown"
+    assert hipsono("phantom", "-n", 6, "--seed", 77, "-o", data).returncode == 0
+    assert hipsono("data", "check", data).returncode == 0
+    assert hipsono("data", "split", data, "-o", tmp_path / "split.json").returncode == 0
+    (data / "frames" / "000002.png").write_bytes(b"broken")
+    checked = hipsono("data", "check", data)
+    assert checked.returncode == 1
+    assert "000002.png" in checked.stdout
+    done = hipsono("read", data / "frames", "--overlay", shown)
+    assert done.returncode == 1, "one frame is broken"
+    assert "000002.png" in done.stderr
+    assert len(done.stdout.splitlines()) == 5
+    assert all(json.loads(line)["schema"] == 1 for line in done.stdout.splitlines())
+    assert len(list(shown.iterdir())) == 5
+
+
+def test_a_dicom_cine_carries_its_millimetres(tmp_path):
+    folder = tmp_path / "dicom"
+    words = (
+        "phantom",
+        "-n",
+        1,
+        "--seed",
+        3_000_026,
+        "--view",
+        "anterior_longitudinal",
+        "--cine",
+        3,
+        "--dicom",
+        "-o",
+        folder,
+    )
+    assert hipsono(*words).returncode == 0
+    done = hipsono("read", folder)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["frame"]["index"] for line in lines] == [0, 1, 2]
+    expected = phantom(3_000_026, View.LONGITUDINAL).frame.regions[0].spacing_mm
+    assert lines[0]["frame"]["spacing_mm"] == pytest.approx(expected, rel=1e-6)
+    assert lines[0]["frame"]["spacing_source"] == "dicom-region"
+
+
+def test_spacing_from_the_command_line(tmp_path):
+    path = tmp_path / "one.jpg"
+    cv2.imwrite(str(path), phantom(3_000_026, View.LONGITUDINAL).frame.grey)
+    line = json.loads(hipsono("read", path, "--spacing-mm", "0.1,0.1", "--age-years", "9").stdout)
+    assert line["frame"]["spacing_mm"] == [0.1, 0.1]
+    wrong = hipsono("read", path, "--spacing-mm", "oops")
+    assert wrong.returncode == 2
+    assert "ROW,COL" in wrong.stderr
+
+
+@pytest.mark.skipif(
+    not os.environ.get("HIPSONO_SLIM_INSTALL"), reason="set HIPSONO_SLIM_INSTALL=1 to install without the extra"
+)
+def test_an_install_without_the_extra_serves(tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", "-e", ROOT], check=True)
+    assert subprocess.run([python, "-c", "import torch"], capture_output=True).returncode != 0
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import serving.app as a; a.create_app()"
+    assert subprocess.run([python, "-c", code], cwd="/").returncode == 0
+    told = subprocess.run(
+        [python, ROOT / "hipsono.py", "train", "x.toml", "--data", "d", "-o", "r"], capture_output=True, text=True
+    )
+    assert told.returncode == 2
+    assert "[train]" in told.stderr
+    assert Path(python).exists()
