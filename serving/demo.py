@@ -16,7 +16,7 @@ from serving.problems import Problem
 from serving.settings import Settings
 
 FRAMES: Final = 24
-_SEEDS: Final = {View.ILIOPECTINEAL: 3_000_023, View.INFEROMEDIAL: 3_000_003, View.LONGITUDINAL: 3_000_026}
+_SEEDS: Final = {View.ILIOPECTINEAL: 3_000_016, View.INFEROMEDIAL: 3_000_038, View.LONGITUDINAL: 3_000_047}
 
 
 @dataclass(slots=True)

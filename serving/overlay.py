@@ -20,7 +20,7 @@ _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 def draw_overlay(frame: Frame, reading: Reading) -> Rgb:
     """The annotated picture (H, W, 3) RGB."""
     canvas = np.repeat(frame.pixels[..., None], 3, axis=2) if frame.colour is None else frame.pixels.copy()
-    scale = max(frame.width, frame.height) / 800
+    scale = max(frame.width, frame.height, 640) / 800
     _structures(canvas, reading)
     _measurements(canvas, reading, scale)
     _targets(canvas, reading, scale)

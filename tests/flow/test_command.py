@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from datasets.phantom.generate import phantom
+from datasets.phantom.generate import draw_phantom, phantom
 from model.anatomy import View
 from tests.flow.conftest import ROOT
 
@@ -56,7 +56,8 @@ def test_phantoms_are_written_checked_split_and_read(tmp_path):
     assert hipsono("phantom", "-n", 6, "--seed", 77, "-o", data).returncode == 0
     assert hipsono("data", "check", data).returncode == 0
     assert hipsono("data", "split", data, "-o", tmp_path / "split.json").returncode == 0
-    (data / "frames" / "000002.png").write_bytes(b"broken")
+    broken = data / "frames" / "000002.png"
+    broken.write_bytes(broken.read_bytes()[:2000])
     checked = hipsono("data", "check", data)
     assert checked.returncode == 1
     assert "000002.png" in checked.stdout
@@ -75,7 +76,7 @@ def test_a_dicom_cine_carries_its_millimetres(tmp_path):
         "-n",
         1,
         "--seed",
-        3_000_026,
+        3_000_047,
         "--view",
         "anterior_longitudinal",
         "--cine",
@@ -88,14 +89,16 @@ def test_a_dicom_cine_carries_its_millimetres(tmp_path):
     done = hipsono("read", folder)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["frame"]["index"] for line in lines] == [0, 1, 2]
-    expected = phantom(3_000_026, View.LONGITUDINAL).frame.regions[0].spacing_mm
-    assert lines[0]["frame"]["spacing_mm"] == pytest.approx(expected, rel=1e-6)
+    expected = draw_phantom(3_000_047, View.LONGITUDINAL).screen
+    assert lines[0]["frame"]["spacing_mm"] == pytest.approx(
+        (expected.spacing_row_mm, expected.spacing_column_mm), rel=1e-6
+    )
     assert lines[0]["frame"]["spacing_source"] == "dicom-region"
 
 
 def test_spacing_from_the_command_line(tmp_path):
     path = tmp_path / "one.jpg"
-    cv2.imwrite(str(path), phantom(3_000_026, View.LONGITUDINAL).frame.grey)
+    cv2.imwrite(str(path), phantom(3_000_047, View.LONGITUDINAL).frame.grey)
     line = json.loads(hipsono("read", path, "--spacing-mm", "0.1,0.1", "--age-years", "9").stdout)
     assert line["frame"]["spacing_mm"] == [0.1, 0.1]
     wrong = hipsono("read", path, "--spacing-mm", "oops")

@@ -4,7 +4,7 @@ import cv2
 import pytest
 from fastapi.testclient import TestClient
 
-from datasets.phantom.generate import phantom
+from datasets.phantom.cine import cine
 from model.anatomy import View
 from serving.app import create_app
 from serving.settings import Settings
@@ -24,8 +24,8 @@ def client(app):
 @pytest.fixture(scope="session")
 def samples():
     """A phantom of each hip view that the starter model grades or locates."""
-    seeds = {View.ILIOPECTINEAL: 3_000_023, View.INFEROMEDIAL: 3_000_003, View.LONGITUDINAL: 3_000_026}
-    return {view: phantom(seed, view) for view, seed in seeds.items()}
+    seeds = {View.ILIOPECTINEAL: 3_000_016, View.INFEROMEDIAL: 3_000_038, View.LONGITUDINAL: 3_000_047}
+    return {view: next(iter(cine(seed, view, 1))) for view, seed in seeds.items()}
 
 
 def encoded(sample, kind=".jpg"):

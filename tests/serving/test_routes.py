@@ -23,7 +23,7 @@ DICOM = {"content-type": "application/dicom"}
 @pytest.fixture(scope="module")
 def cine_bytes(tmp_path_factory):
     path = tmp_path_factory.mktemp("dicom") / "cine.dcm"
-    write_dicom(list(cine(3_000_026, View.LONGITUDINAL, 4)), path)
+    write_dicom(list(cine(3_000_047, View.LONGITUDINAL, 4)), path)
     return path.read_bytes()
 
 
