@@ -30,7 +30,7 @@ check: $(DEV)/.done  ## lint, format, types, layering
 	$(BIN)/lint-imports
 
 test: check  ## everything: checks, then the whole suite
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadscope
 
 format: $(DEV)/.done  ## format and fix
 	$(BIN)/ruff check --fix .

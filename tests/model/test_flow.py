@@ -64,7 +64,7 @@ def test_other_and_uncertain_views_are_withheld_with_the_reason():
 
 def test_a_weak_structure_is_withheld():
     labels, points, view = transverse()
-    findings = find(maps_of(labels, view, points, confidence=0.4), UNMOVED, Thresholds())
+    findings = find(maps_of(labels, view, points, confidence=0.3), UNMOVED, Thresholds())
     assert findings.structures == ()
 
 
