@@ -1,5 +1,6 @@
 """Phantom cines of the three hip views for the viewer: rendered in the background, played from the first frame on."""
 
+import logging
 import sys
 from dataclasses import dataclass, field
 from threading import Lock, Thread
@@ -81,6 +82,9 @@ def _render_all() -> None:
     with worker_pool(2) as pool:
         futures = [pool.submit(_render_part, view, start) for start in range(0, FRAMES, 8) for view in HIP_VIEWS]
         for future in futures:
+            if future.exception() is not None:
+                logging.getLogger("hipsono").error("a demo clip could not be drawn", exc_info=future.exception())
+                continue
             view, spacing_mm, age_years, frames = future.result()
             with _LOCK:
                 clip = _CLIPS[view]

@@ -32,6 +32,8 @@ async def receive(request: Request, limit_bytes: int) -> bytes:
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit_bytes:
         raise _too_large(limit_bytes)
+    if kind == "multipart/form-data" and "content-length" not in request.headers:
+        raise Problem(411, "a multipart upload needs a Content-Length: send it, or send the file as the raw body")
     if kind == "multipart/form-data":
         data = await _from_form(request, limit_bytes)
     elif kind in _RAW:

@@ -6,6 +6,7 @@ import { showReading } from "./panel.js";
 const at = (id) => document.getElementById(id);
 const hidden = new Set();
 let frames = []; // {picture, reading}
+const KEPT_FRAMES = 400; // of a video: older ones would fill the memory
 let shown = 0;
 let playing = false;
 let turn = 0; // a newer file makes an older one's answers stale
@@ -140,8 +141,9 @@ async function openVideo(file, mine) {
     pen.drawImage(video, 0, 0);
     const picture = await createImageBitmap(sheet);
     const reading = await stream.ask(await sheet.convertToBlob({ type: "image/jpeg", quality: 0.92 }));
-    if (reading.status) { say(reading.detail, true); break; }
+    if (reading.status) { say(reading.detail, true); continue; }
     frames.push({ picture, reading });
+    if (frames.length > KEPT_FRAMES) frames.shift().picture.close();
     show(frames.length - 1);
   }
   stream.close();

@@ -175,6 +175,18 @@ def test_no_bytes_are_a_server_error(client, tail, head):
     assert answer.status_code in (415, 422)
 
 
+def test_a_multipart_body_of_unknown_length_is_refused_before_it_is_stored(client):
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = client.post("/v1/frames", content=iter([b"--x\r\n", b"0" * 100]), headers=headers)
+    assert answer.status_code == 411
+    assert "Content-Length" in answer.json()["detail"]
+
+
+def test_a_raw_body_of_unknown_length_is_counted(client):
+    parts = (b"\xff\xd8\xff" + b"0" * 1_000_000 for _ in range(12))
+    assert client.post("/v1/frames", content=parts, headers=JPEG).status_code == 413
+
+
 def test_unknown_routes_and_methods_are_problems(client):
     assert client.get("/v1/nothing").json()["status"] == 404
     assert client.get("/v1/frames").json()["status"] == 405
