@@ -39,11 +39,11 @@ format: $(DEV)/.done  ## format and fix
 bench: $(DEV)/.done  ## latency of a request against the bare network, in one run
 	$(BIN)/hipsono bench
 
-starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about 80 minutes on two cores)
-	$(BIN)/hipsono phantom -n 6000 --seed 0 -o data/starter
+starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about an hour on two cores)
+	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
 	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
 	$(BIN)/hipsono export runs/starter -o model/weights/starter.onnx
-	$(BIN)/hipsono phantom -n 300 --seed 1000000 -o data/exam
+	test -d data/exam || $(BIN)/hipsono phantom -n 300 --seed 1000000 -o data/exam
 	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter/report
 
 constraints: $(DEV)/.done  ## write constraints.txt from the development environment
