@@ -214,7 +214,8 @@ def _target(name: str, nerve: str, at: Points, vessels: list[FoundStructure], fr
     x, y = float(at[0]), float(at[1])
     if not known:
         return Target(name, x, y, nerve, clearances, None, NO_SCALE)
-    danger, caution = _CLEARANCE_CHILD_MM if (frame.age_years or 99) < _CHILD_YEARS else _CLEARANCE_MM
+    small = frame.age_years is not None and frame.age_years < _CHILD_YEARS
+    danger, caution = _CLEARANCE_CHILD_MM if small else _CLEARANCE_MM
     nearest = min(known)
     safety = "danger" if nearest < danger else "caution" if nearest < caution else "clear"
     missing = [name for name in _VESSELS if name not in {v.structure.name for v in vessels}]

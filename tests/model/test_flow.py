@@ -101,7 +101,15 @@ def test_the_target_lies_on_the_seen_bone_lateral_of_the_eminence():
 
 
 @pytest.mark.parametrize(
-    ("age", "spacing", "safety"), [(10, 0.04, "danger"), (10, 0.1, "caution"), (1, 0.1, "clear"), (10, 0.4, "clear")]
+    ("age", "spacing", "safety"),
+    [
+        (10, 0.04, "danger"),
+        (10, 0.1, "caution"),
+        (1, 0.1, "clear"),
+        (0, 0.1, "clear"),
+        (None, 0.1, "caution"),
+        (10, 0.4, "clear"),
+    ],
 )
 def test_safety_by_clearance_and_age(age, spacing, safety):
     frame = Frame(GREY, regions=whole_frame(256, 256, (spacing, spacing)), age_years=age)
