@@ -43,7 +43,7 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
 	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
 	$(BIN)/hipsono export runs/starter -o model/weights/starter.onnx
-	test -d data/exam || $(BIN)/hipsono phantom -n 300 --seed 1000000 -o data/exam
+	test -d data/exam || $(BIN)/hipsono phantom -n 300 --seed 1001000 -o data/exam
 	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter/report
 
 constraints: $(DEV)/.done  ## write constraints.txt from the development environment

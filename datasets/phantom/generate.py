@@ -32,7 +32,7 @@ from datasets.sample import Acquisition, Sample, Truth
 from model.anatomy import LANDMARKS, Laterality, View
 from model.frame import Frame, Region
 
-SHARES: Final = {View.ILIOPECTINEAL: 0.26, View.INFEROMEDIAL: 0.2, View.LONGITUDINAL: 0.36, View.OTHER: 0.18}
+SHARES: Final = {View.ILIOPECTINEAL: 0.3, View.INFEROMEDIAL: 0.22, View.LONGITUDINAL: 0.32, View.OTHER: 0.16}
 SOURCE: Final = "phantom"
 _PICTURE_SHARE: Final = 0.45
 _FLOW_FRACTION: Final = {0: (0.0, 0.0), 1: (0.008, 0.05), 2: (0.07, 0.12), 3: (0.14, 0.55)}

@@ -13,6 +13,8 @@ from model.geometry import Points, perpendicular_span, sagitta
 
 BONE_BAND_MM = 1.5
 _DISTENSION_MM = {0: (0.0, 0.0), 1: (0.8, 2.2), 2: (1.8, 4.2), 3: (3.4, 6.5)}
+_SEEN_MM = 1.2
+"""A thinner stripe of fluid cannot be seen in a deep picture, and a grade nobody can see is not a grade."""
 _SAGITTA_MM = {0: (-2.4, -1.0), 1: (-1.9, -0.8), 2: (-0.35, 0.35), 3: (1.0, 4.2)}
 
 
@@ -152,6 +154,13 @@ def _over_head(rim: Points, head: Points, start: Points, hip: Hip) -> Points:
     return np.asarray(PchipInterpolator(steps, knots)(np.linspace(0, steps[-1], len(head) + 2)))
 
 
+def _tapered(count: int, first: float, last: float) -> Points:
+    """A layer's thickness (count, 1) along its length, as a share: rising and falling smoothly over shares of it."""
+    at = np.linspace(0, 1, count)[:, None]
+    rise = np.clip(np.minimum(at / first, (1 - at) / last), 0, 1)
+    return np.asarray(rise * rise * (3 - 2 * rise))
+
+
 def _centre_of(head: Points, hip: Hip) -> Points:
     """The centre of the head's circle, from its arc."""
     chord = head[-1] - head[0]
@@ -202,15 +211,15 @@ def _inside(hip: Hip, outer: Points, head: Points, neck: Points, rng: Generator)
     """Cartilage over the head; capsule layers, fluid and synovium over the neck."""
     centre = _centre_of(head, hip)
     outward = (head - centre) / np.hypot(*(head - centre).T)[:, None]
-    patches = [Patch(between(head + outward * hip.cartilage_mm, head), level(-20, rng, 3), 0.9, softness_mm=0.2)]
+    thick = hip.cartilage_mm * _tapered(len(head), 0.12, 0.2)
+    patches = [Patch(between(head + outward * thick, head), level(-20, rng, 3), 0.9, softness_mm=0.2)]
     over = outer[len(head) + 1 :]
     lower = np.stack(
         [np.interp(np.linspace(0, 1, len(over)), np.linspace(0, 1, len(neck)), neck[:, k]) for k in (0, 1)], axis=1
     )
     front = rng.uniform(0.18, 0.4) if hip.gsus else 0.46
-    back = rng.uniform(0.62, 0.9) if hip.gsus else 0.54
-    fade = np.linspace(0, 1, len(over))[:, None]
-    profile = np.clip(np.minimum(fade * 9, (1 - fade) * 7), 0, 1)
+    back = max(rng.uniform(0.62, 0.9), front + _SEEN_MM / hip.distance_mm) if hip.gsus else 0.54
+    profile = _tapered(len(over), rng.uniform(0.12, 0.3), rng.uniform(0.12, 0.25))
     middle = (front + back) / 2
     top = over + (lower - over) * (middle + (front - middle) * profile)
     bottom = over + (lower - over) * (middle + (back - middle) * profile)

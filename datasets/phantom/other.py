@@ -7,7 +7,18 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from datasets.phantom.body import Body, across, clutter_organs, level, line_at, muscle, skin_and_fat, vessel
+from datasets.phantom.body import (
+    ARTERY_WALL,
+    VEIN_WALL,
+    Body,
+    across,
+    clutter_organs,
+    level,
+    line_at,
+    muscle,
+    skin_and_fat,
+    vessel,
+)
 from datasets.phantom.scene import Interface, Patch, Scene, Texture, between, ellipse, rough
 from model.anatomy import View
 
@@ -39,9 +50,9 @@ def _limb(body: Body, rng: Generator) -> Tissue:
     patches.append(muscle(between(upper, line_at(200, 0, 0, rng)), rng))
     for _ in range(int(rng.choice([0, 1, 2, 3], p=[0.4, 0.2, 0.25, 0.15]))):
         radius = rng.uniform(1, 5)
-        soft, edges, _ = vessel(
-            (rng.uniform(-22, 22), rng.uniform(5, 40)), (radius, radius * rng.uniform(0.4, 1)), rng.normal(0, 0.5), rng
-        )
+        wall = ARTERY_WALL if rng.random() < 0.5 else VEIN_WALL
+        place = (rng.uniform(-22, 22), rng.uniform(5, 40))
+        soft, edges, _ = vessel(place, (radius, radius * rng.uniform(0.4, 1)), rng.normal(0, 0.5), wall, rng)
         patches, lines = patches + soft, lines + edges
     extra = clutter_organs((-28, float(fascia[0, 1]), 28, 45), rng)
     patches, lines = patches + extra[0], lines + extra[1]

@@ -3,10 +3,11 @@
 Coordinates: x along the probe's face, 0 in its middle; z depth from the skin; both mm. Points are (N, 2) as (x, z).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -122,6 +123,14 @@ def band(line_mm: Points, depth_mm: float) -> Points:
 def between(upper_mm: Points, lower_mm: Points) -> Points:
     """The closed polygon between two lines that run the same way."""
     return np.concatenate([upper_mm, lower_mm[::-1]])
+
+
+def level_at(patches: Sequence[Patch], place_mm: tuple[float, float]) -> float:
+    """Level in dB of the last patch that covers a place; 0, as muscle, where none does."""
+    for patch in reversed(patches):
+        if cv2.pointPolygonTest(patch.polygon_mm.astype(np.float32), place_mm, False) >= 0:
+            return patch.level_db
+    return 0.0
 
 
 def mirrored(scene: Scene) -> Scene:

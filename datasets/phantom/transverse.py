@@ -3,17 +3,45 @@
 Lateral is at positive x; the caller mirrors.
 """
 
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 from numpy.random import Generator
 from scipy.interpolate import PchipInterpolator
 
-from datasets.phantom.body import Body, across, clutter_organs, level, line_at, muscle, skin_and_fat, vessel
-from datasets.phantom.scene import Interface, Mark, Patch, Region, Scene, Texture, band, between, ellipse, rough
+from datasets.phantom.body import (
+    ARTERY_WALL,
+    VEIN_WALL,
+    Body,
+    across,
+    clutter_organs,
+    level,
+    line_at,
+    muscle,
+    skin_and_fat,
+    vessel,
+)
+from datasets.phantom.scene import (
+    Interface,
+    Mark,
+    Patch,
+    Region,
+    Scene,
+    Texture,
+    band,
+    between,
+    ellipse,
+    level_at,
+    rough,
+)
 from model.anatomy import View
 from model.geometry import Points
 
 BONE_BAND_MM = 1.5
 _DEEP_MM = 200.0
+_TENDON_BRIGHT: Final = 0.85
+"""Share of tendons met at a right angle; anisotropy darkens the others."""
 
 
 def iliopectineal(body: Body, rng: Generator) -> Scene:
@@ -26,15 +54,16 @@ def iliopectineal(body: Body, rng: Generator) -> Scene:
     reach = 0.25 * (bone[aiis, 0] - bone[eminence, 0])
     patches, lines, fascia = skin_and_fat(body, rng)
     top = float(fascia[:, 1].mean())
-    patches += _muscles(bone, fascia, bone[eminence], rng)
+    muscles = _muscles(bone, fascia, bone[eminence], rng)
+    patches += muscles
     extra = clutter_organs((-28, top, 28, notch_z - 5), rng)
     patches, lines = patches + extra[0], lines + extra[1]
-    tendon, soft, edges = _tendon(bone, bone[eminence], s, rng)
-    patches, lines = patches + soft, lines + edges
-    artery, vein, soft, edges = _bundle(
-        (float(bone[eminence, 0]) + rng.uniform(-7, 4) * s, top), float(bone[eminence, 1]), s, rng
-    )
-    patches, lines = patches + soft, lines + edges
+    tendon, soft, edges = _tendon(bone, bone[eminence], s, muscles, rng)
+    artery_x = float(bone[eminence, 0]) + rng.uniform(-7, 4) * s
+    over_tendon = artery_x + 5 * s > tendon[:, 0].min()
+    floor_z = float(tendon[:, 1].min()) if over_tendon else float(bone[eminence, 1])
+    artery, vein, vessels, walls = _bundle((artery_x, top), floor_z, s, rng)
+    patches, lines = patches + vessels + soft, lines + walls + edges
     patches += _bone_patch(bone, rng)
     lines.append(_cortex(bone, rng))
     regions = (
@@ -116,16 +145,20 @@ def _along(bone: Points, middle: int, reach_mm: float) -> Points:
     return np.stack([np.interp(at, steps, bone[:, k]) for k in (0, 1)], axis=1)
 
 
-def _tendon(bone: Points, eminence: Points, s: float, rng: Generator) -> tuple[Points, list[Patch], list[Interface]]:
+def _tendon(
+    bone: Points, eminence: Points, s: float, around: Sequence[Patch], rng: Generator
+) -> tuple[Points, list[Patch], list[Interface]]:
+    """The psoas tendon in its sheath, on the notch; `around` are the muscles it lies in."""
     width, height = rng.uniform(7.6, 12.8) * s / 2, rng.uniform(4, 6.8) * s / 2
     x = eminence[0] + rng.uniform(2, 8) * s
     z = float(np.interp(x, bone[:, 0], bone[:, 1])) - rng.uniform(0.8, 4) * s - height
     turn = rng.normal(0.1, 0.2)
     outline = ellipse((x, z), (width, height), turn, 0.05, rng)
-    # Bright only near a right angle to the beam: anisotropy may take all its contrast.
-    bright = level(9, rng, 2) - rng.choice([0, 0, 0, 3, 6, 11]) * rng.random()
-    lines = [Interface(np.concatenate([outline, outline[:1]]), level(5, rng), 0.15)]
-    patches = [Patch(outline, bright, 1.1, Texture.FIBRES, turn, rng.uniform(0.1, 0.5))]
+    # Nobody outlines a tendon that looks like the muscle around it: it is brighter, or dark where the beam is tilted.
+    contrast = rng.uniform(4, 13) if rng.random() < _TENDON_BRIGHT else rng.uniform(-12, -5)
+    lines = [Interface(np.concatenate([outline, outline[:1]]), level(7, rng), rng.uniform(0.2, 0.5), 0.25)]
+    grain = rng.uniform(0.1, 0.5)
+    patches = [Patch(outline, level_at(around, (x, z)) + contrast, 1.1, Texture.FIBRES, turn, grain)]
     if rng.random() < 0.3:
         cleft = ellipse((x + width * 1.3, z + rng.uniform(-1, 1)), (width * 0.3, height * 0.6), turn)
         patches.append(Patch(cleft, level(3, rng), 0.5))
@@ -133,26 +166,31 @@ def _tendon(bone: Points, eminence: Points, s: float, rng: Generator) -> tuple[P
 
 
 def _bundle(
-    start: tuple[float, float], bone_z: float, s: float, rng: Generator
+    start: tuple[float, float], floor_z: float, s: float, rng: Generator
 ) -> tuple[Points, Points, list[Patch], list[Interface]]:
-    """Nerve, artery and vein from lateral to medial between the fascia and the bone; (artery, vein, tissue, lines)."""
+    """Nerve, artery and vein from lateral to medial, between the fascia and what lies deep to them at `floor_z`.
+
+    Gives (artery, vein, tissue, lines).
+    """
     fascia_z = start[1]
     radius = float(np.clip(rng.uniform(5, 8.5) * s, 2.5, 9)) / 2
-    room = max(bone_z - fascia_z, 4 * radius)
+    room = max(floor_z - fascia_z, 4 * radius)
     z = fascia_z + float(
         np.clip(rng.uniform(0.12, 0.42) * room + radius, radius + 0.3, max(room - radius - 1.5, radius + 0.3))
     )
-    squash = rng.uniform(0.86, 1.05)
-    artery_patches, artery_lines, artery = vessel((start[0], z), (radius, radius * squash), rng.normal(0, 0.2), rng)
+    squash = rng.uniform(0.92, 1.05)
+    artery_patches, artery_lines, artery = vessel(
+        (start[0], z), (radius, radius * squash), rng.normal(0, 0.2), ARTERY_WALL, rng
+    )
     wide = float(np.clip(rng.uniform(8, 13) * s, 3, 13)) / 2
-    compression = float(rng.choice([1.0, rng.uniform(0.12, 1.0)], p=[0.5, 0.5]))
+    compression = float(rng.choice([1.0, rng.uniform(0.12, 1.0)], p=[0.4, 0.6]))
     tall = max(0.82 * wide * compression, 0.5)
     gap = rng.uniform(0.2, 2.5) * s
     offset = rng.uniform(0.25, 0.9) if rng.random() < 0.1 else 1.0
     deep = z + rng.normal(0.3, 0.9) * s + (1 - offset) * (radius + tall + 1)
-    centre = (start[0] - offset * (radius + wide + gap), min(deep, max(bone_z - tall - 1.0, fascia_z + tall)))
+    centre = (start[0] - offset * (radius + wide + gap), min(deep, max(floor_z - tall - 1.0, fascia_z + tall)))
     vein_patches, vein_lines, vein = vessel(
-        centre, (wide * (1 + 0.15 * (1 - compression)), tall), rng.normal(0, 0.15), rng
+        centre, (wide * (1 + 0.15 * (1 - compression)), tall), rng.normal(0, 0.15), VEIN_WALL, rng
     )
     nerve_at = (start[0] + radius + rng.uniform(2.5, 6) * s, z + rng.uniform(0, 3) * s)
     nerve = ellipse(
