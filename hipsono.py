@@ -96,7 +96,7 @@ def read(
         if line.error is None:
             sys.stdout.write(line.text + "\n")
         else:
-            failures += 1
+            failures += not line.skipped
             say(f"{line.source}: {line.error}")
     raise SystemExit(1 if failures else 0)
 

@@ -21,7 +21,17 @@ from datasets.picture import UnreadableFile, check_size, grey_if_colourless, jpe
 from model.anatomy import Laterality
 from model.frame import Frame, Spacing, check_spacing, whole_frame
 
-__all__ = ["FileKind", "FrameOptions", "UnreadableFile", "decode_picture", "kind_of", "list_files", "read_frames"]
+__all__ = [
+    "FileKind",
+    "FrameOptions",
+    "UnreadableFile",
+    "decode_picture",
+    "every_file",
+    "is_readable",
+    "kind_of",
+    "list_files",
+    "read_frames",
+]
 
 HEAD_BYTES: Final = 1024
 _REMEDY: Final = "give a JPEG, PNG, DICOM or video file (MP4, AVI, MKV)"
@@ -105,7 +115,17 @@ def read_frames(
 
 def list_files(folder: Path) -> tuple[Path, ...]:
     """Every file below a folder that we can read, sorted by path."""
-    return tuple(path for path in sorted(folder.rglob("*")) if path.is_file() and kind_of(_head(path)) is not None)
+    return tuple(path for path in every_file(folder) if is_readable(path))
+
+
+def every_file(folder: Path) -> tuple[Path, ...]:
+    """Every file below a folder, sorted by path."""
+    return tuple(path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file's first bytes are those of a kind we read."""
+    return kind_of(_head(path)) is not None
 
 
 def decode_picture(data: bytes, name: str = "") -> Frame:

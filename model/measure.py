@@ -46,7 +46,10 @@ class Clearance:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A denervation target named by its bone. `safety`: danger, caution or clear; None with its reason."""
+    """A denervation target named by its bone. `safety`: danger, caution or clear; None with its reason.
+
+    The reasons: no scale, or one vessel was not found and the other is far.
+    """
 
     name: str
     x: float
@@ -216,11 +219,17 @@ def _target(name: str, nerve: str, at: Points, vessels: list[FoundStructure], fr
         return Target(name, x, y, nerve, clearances, None, NO_SCALE)
     small = frame.age_years is not None and frame.age_years < _CHILD_YEARS
     danger, caution = _CLEARANCE_CHILD_MM if small else _CLEARANCE_MM
-    nearest = min(known)
-    safety = "danger" if nearest < danger else "caution" if nearest < caution else "clear"
-    missing = [name for name in _VESSELS if name not in {v.structure.name for v in vessels}]
-    reason = f"{missing[0]} not found: clearance to it unknown" if missing else None
-    return Target(name, x, y, nerve, clearances, safety, reason)
+    unknown = [name for name in _VESSELS if name not in {c.structure for c in clearances if c.distance_mm is not None}]
+    reason = f"clearance to the {unknown[0]} unknown" if unknown else None
+    return Target(name, x, y, nerve, clearances, _safety(min(known), (danger, caution), not unknown), reason)
+
+
+def _safety(nearest_mm: float, limits_mm: tuple[float, float], whole: bool) -> str | None:
+    """A near vessel is a danger whatever else is there; "clear" takes both vessels (`whole`)."""
+    danger, caution = limits_mm
+    if nearest_mm < caution:
+        return "danger" if nearest_mm < danger else "caution"
+    return "clear" if whole else None
 
 
 def _clearance_mm(at: Points, vessel: FoundStructure, frame: Frame) -> float | None:

@@ -13,6 +13,7 @@ from model.anatomy import Laterality, View, structure
 from model.doppler import has_colour_flow, measure_flow
 from model.findings import Findings, FoundLandmark, FoundStructure, find
 from model.frame import Frame, Spacing
+from model.geometry import Placement
 from model.grade import GradeRules, Pdus, Solar, combine, grade_gsus, grade_pdus, not_gradable
 from model.measure import Measurement, Target, measure, targets
 from model.preprocess import Box, exposure_fault, find_sector, letterbox
@@ -105,13 +106,11 @@ class Reader:
     def read(self, frame: Frame) -> Reading:
         """The whole flow: Frame -> Reading. Deterministic but for its timings."""
         started = perf_counter()
-        sector = find_sector(frame)
-        spec = self._session.spec
-        picture, placement = letterbox(frame, sector, spec.input_height, spec.input_width)
+        sector, picture, placement = self._prepare(frame)
         prepared = perf_counter()
         maps = self._session.run(picture)
         answered = perf_counter()
-        findings = find(maps, placement, spec.thresholds)
+        findings = find(maps, placement, self._session.spec.thresholds)
         measurements = measure(findings, frame)
         solar = self._grade(frame, sector, picture, findings, (measurements, maps))
         aims = targets(findings, frame)
@@ -136,12 +135,15 @@ class Reader:
 
     def raw_mask(self, frame: Frame) -> NDArray[np.uint8]:
         """The network's own mask (H, W) of structure ids in frame pixels, before any threshold or abstention."""
-        spec = self._session.spec
-        picture, placement = letterbox(frame, find_sector(frame), spec.input_height, spec.input_width)
+        _, picture, placement = self._prepare(frame)
         labels = self._session.run(picture).labels
         size = (frame.width, frame.height)
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
         return np.asarray(cv2.warpAffine(labels, placement.matrix(), size, flags=flags), dtype=np.uint8)
+
+    def _prepare(self, frame: Frame) -> tuple[Box, NDArray[np.uint8], Placement]:
+        spec, sector = self._session.spec, find_sector(frame)
+        return sector, *letterbox(frame, sector, spec.input_height, spec.input_width)
 
     def _grade(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.files import FrameOptions, list_files, read_frames
+from datasets.files import FrameOptions, every_file, is_readable, read_frames
 from datasets.picture import UnreadableFile
 from model.anatomy import Laterality
 from model.frame import Frame
@@ -28,11 +28,12 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A frame's answer, or why its file gave none."""
+    """A frame's answer, or why its file gave none. `skipped`: a file in a folder that never was a picture."""
 
     source: str
     text: str
     error: str | None = None
+    skipped: bool = False
 
 
 def read_files(paths: list[Path], options: ReadOptions) -> Iterator[Line]:
@@ -40,7 +41,10 @@ def read_files(paths: list[Path], options: ReadOptions) -> Iterator[Line]:
     reader = Reader(Session(options.model or STARTER))
     spacing = parse_spacing(options.spacing_mm) if options.spacing_mm else None
     known = FrameOptions(spacing, options.laterality, options.age_years)
-    for path in _files(paths):
+    for path, in_folder in _files(paths):
+        if in_folder and not is_readable(path):
+            yield Line(str(path), "", "skipped: not a picture, DICOM file or video", skipped=True)
+            continue
         try:
             for frame in read_frames(path, known):
                 reading = reader.read(frame)
@@ -51,9 +55,13 @@ def read_files(paths: list[Path], options: ReadOptions) -> Iterator[Line]:
             yield Line(str(path), "", str(error))
 
 
-def _files(paths: list[Path]) -> Iterator[Path]:
+def _files(paths: list[Path]) -> Iterator[tuple[Path, bool]]:
+    """Each file, and whether it was found in a folder rather than named."""
     for path in paths:
-        yield from list_files(path) if path.is_dir() else (path,)
+        if path.is_dir():
+            yield from ((file, True) for file in every_file(path))
+        else:
+            yield path, False
 
 
 def _write_overlay(folder: Path, path: Path, frame: Frame, reading: Reading) -> None:

@@ -3,7 +3,8 @@
 import http.client
 import json
 import socket
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,18 +12,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import uvicorn
 
 from datasets.files import decode_picture
 from datasets.phantom.generate import phantom
 from model.anatomy import HIP_VIEWS
 from model.preprocess import find_sector, letterbox
 from model.reading import Reader
-from model.runtime import STARTER
-from serving.app import create_app
-from serving.settings import Settings
+from model.runtime import STARTER, Session
 
 SIZE = (960, 720)
+_START_S, _ANSWER_S = 60.0, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +53,11 @@ class BenchReport:
 
 def bench(rounds: int = 200, model: Path | None = None) -> BenchReport:
     """Measures the bare network, bare decoding, the reader, and an HTTP request on loopback, interleaved."""
-    app = create_app(Settings(model=model or STARTER))
-    session = app.state.engine.session
+    session = Session(model or STARTER)
     reader = Reader(session)
     frames = [_jpeg(seed) for seed in range(6)]
     pictures = [_letterboxed(data, session.spec.input_height, session.spec.input_width) for data in frames]
-    with _Served(app) as client:
+    with _Served(model or STARTER) as client:
         ways: tuple[tuple[str, Callable[[int], object]], ...] = (
             ("bare session.run", lambda k: session.run(pictures[k % 6])),
             ("bare JPEG decode", lambda k: decode_picture(frames[k % 6])),
@@ -94,24 +92,28 @@ def _letterboxed(data: bytes, height: int, width: int) -> "np.ndarray[tuple[int,
 
 
 class _Served:
-    """A real server on loopback in a thread of this process, with one keep-alive client."""
+    """A real server on loopback, a process of its own, with one keep-alive client."""
 
-    def __init__(self, app: object) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning"))  # type: ignore[arg-type]
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+    def __init__(self, model: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        command = [sys.executable, "-m", "hipsono", "serve", "--port", str(self._port), "--model", str(model)]
+        self._process = subprocess.Popen(command)
+        self._client = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_ANSWER_S)
 
     def __enter__(self) -> "_Served":
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
-        self._client = http.client.HTTPConnection("127.0.0.1", self._socket.getsockname()[1])
+        deadline = time.monotonic() + _START_S
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self._process.kill()
+                raise RuntimeError(f"the server did not come up on port {self._port}")
+            time.sleep(0.1)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
-        self._server.should_exit = True
-        self._thread.join(timeout=10)
+        self._process.terminate()
+        self._process.wait(timeout=_START_S)
 
     def post(self, data: bytes) -> bytes:
         """One request; raises RuntimeError where it is refused."""
@@ -121,3 +123,13 @@ class _Served:
         if answer.status != 200:
             raise RuntimeError(f"status {answer.status}: {body.decode()}")
         return body
+
+    def _ready(self) -> bool:
+        try:
+            self._client.request("GET", "/readyz")
+            answer = self._client.getresponse()
+            answer.read()
+        except OSError:
+            self._client.close()
+            return False
+        return answer.status == 200

@@ -72,7 +72,7 @@ function aim(pen, target, unit) {
   pen.beginPath();
   pen.arc(target.x, target.y, 11 * unit, 0, 7);
   pen.lineWidth = 3 * unit; pen.strokeStyle = colour; pen.stroke();
-  label(pen, `target: ${target.safety ?? "no scale"}`, target.x + 15 * unit, target.y + 22 * unit, 15 * unit, colour);
+  label(pen, `target: ${target.safety ?? "clearance unknown"}`, target.x + 15 * unit, target.y + 22 * unit, 15 * unit, colour);
 }
 
 function span(pen, one, unit) {

@@ -61,9 +61,11 @@ def test_phantoms_are_written_checked_split_and_read(tmp_path):
     checked = hipsono("data", "check", data)
     assert checked.returncode == 1
     assert "000002.png" in checked.stdout
+    (data / "frames" / "Thumbs.db").write_bytes(b"not a picture")
     done = hipsono("read", data / "frames", "--overlay", shown)
     assert done.returncode == 1, "one frame is broken"
     assert "000002.png" in done.stderr
+    assert "Thumbs.db: skipped" in done.stderr
     assert len(done.stdout.splitlines()) == 5
     assert all(json.loads(line)["schema"] == 1 for line in done.stdout.splitlines())
     assert len(list(shown.iterdir())) == 5

@@ -117,6 +117,16 @@ def test_safety_by_clearance_and_age(age, spacing, safety):
     assert targets(findings, frame)[0].safety == safety
 
 
+@pytest.mark.parametrize(("spacing", "safety"), [(0.04, "danger"), (0.1, "caution"), (0.4, None)])
+def test_with_one_vessel_unseen_nothing_is_clear(spacing, safety):
+    labels, points, view = transverse()
+    labels[labels == 5] = 0
+    frame = Frame(GREY, regions=whole_frame(256, 256, (spacing, spacing)), age_years=10)
+    (target,) = targets(find(maps_of(labels, view, points), UNMOVED, Thresholds()), frame)
+    assert target.safety == safety
+    assert target.reason == "clearance to the femoral_vein unknown"
+
+
 def test_without_vessels_there_is_no_target():
     labels, points, view = transverse()
     labels[(labels == 4) | (labels == 5)] = 0
