@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(help="Labelled data sets: check, split.", no_args_is_help=True)
+data_app = typer.Typer(help="Labelled data sets: import, check, split, export.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 ModelOption = Annotated[Path | None, typer.Option("--model", help="ONNX file; the starter model without it.")]
@@ -130,19 +130,57 @@ def data_check(folder: Path) -> None:
     raise SystemExit(1 if defects else 0)
 
 
+@data_app.command("import")
+def data_import(
+    pictures: Annotated[Path, typer.Argument(help="Folder of pictures, DICOM files or videos.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Data set folder to write.")],
+    masks: Annotated[Path | None, typer.Option(help="Folder of mask PNGs with the pictures' names.")] = None,
+    classes: Annotated[str, typer.Option(help="What a mask's values mean: 2=vessel,3=psoas_tendon.")] = "",
+    view: Annotated[View, typer.Option(help="View of all frames.")] = View.OTHER,
+    patient: Annotated[str, typer.Option(help="Pattern that finds the patient in a file's path.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the pictures.")] = "",
+    provenance: Annotated[str, typer.Option(help="Where the pictures come from.")] = "",
+) -> None:
+    """Make a data set.  Example: hipsono data import scans --masks drawn --classes 2=vessel -o data/scans"""
+    from datasets.importing import ImportPlan, import_samples, parse_classes
+    from datasets.store import write_store
+
+    plan = ImportPlan(pictures, masks, parse_classes(classes), view, patient)
+    written = write_store(import_samples(plan), out, provenance=provenance or str(pictures), licence=licence)
+    say(f"{written} frames in {out}")
+
+
 @data_app.command("split")
 def data_split(
     folder: Path,
     out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")],
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    fractions: Annotated[str, typer.Option(help="Shares of train, validation, calibration.")] = "0.8,0.1,0.1",
 ) -> None:
     """Split by patient, look-alikes kept together.  Example: hipsono data split data/scans -o split.json"""
-    from datasets.split import split_patients, write_split
+    from datasets.split import parse_fractions, split_patients, write_split
     from datasets.store import open_store
 
-    split = split_patients(open_store(folder), seed=seed)
+    split = split_patients(open_store(folder), parse_fractions(fractions), seed)
     write_split(split, out)
     say(f"{len(split.train)} train, {len(split.validation)} validation, {len(split.calibration)} calibration -> {out}")
+
+
+@data_app.command("export")
+def data_export(
+    folder: Path,
+    split: Annotated[Path, typer.Option(help="JSON file of `hipsono data split`.")],
+    part: Annotated[str, typer.Option(help="train, validation or calibration.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Data set folder to write.")],
+) -> None:
+    """One part of a split.  Example: hipsono data export data/scans --split s.json --part train -o data/t"""
+    from datasets.split import part_samples, read_split
+    from datasets.store import open_store, write_store
+
+    store = open_store(folder)
+    samples = part_samples(store, read_split(split, store), part)
+    written = write_store(samples, out, provenance=store.provenance, licence=store.licence)
+    say(f"{written} frames in {out}")
 
 
 @app.command()
@@ -154,13 +192,15 @@ def train(
         bool, typer.Option("--resume", help="Go on with the run in that folder, if there is one.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, gpu or gpu:N.")] = "cpu",
+    extra: Annotated[list[Path] | None, typer.Option(help="Data sets mixed in at the recipe's extra_share.")] = None,
 ) -> None:
     """Train a network.  Example: hipsono train training/recipes/starter.toml --data data/starter -o runs/starter"""
     need_training()
+    from training.loop import DataFolders
     from training.loop import train as run
     from training.recipe import load_recipe
 
-    run(load_recipe(recipe), data, out, resume=resume, device=device)
+    run(load_recipe(recipe), DataFolders(data, tuple(extra or ())), out, resume=resume, device=device)
 
 
 @app.command()

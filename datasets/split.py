@@ -1,7 +1,7 @@
 """Splits a dataset by patient: no patient, and no look-alike of a patient's frame, lies on two sides."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import orjson
 from datasets.likeness import Likeness, likeness, look_alikes
 from datasets.palette import decode_frame
 from datasets.record import Record
+from datasets.sample import Sample
 from datasets.store import Store
 from model.frame import Frame
 
@@ -37,6 +38,16 @@ class Split:
         everything = (*self.train, *self.validation, *self.calibration)
         if len(set(everything)) != len(everything) or any(index < 0 for index in everything):
             raise ValueError("the parts of a split are disjoint indices from 0 on; an index is negative or used twice")
+
+
+def parse_fractions(text: str) -> tuple[float, float, float]:
+    """The three shares of "0.8,0.1,0.1". Raises ValueError."""
+    parts = text.split(",")
+    try:
+        train, validation, calibration = map(float, parts)
+    except ValueError as error:
+        raise ValueError(f"fractions are three shares as 0.8,0.1,0.1, got {text!r}") from error
+    return train, validation, calibration
 
 
 def split_patients(store: Store, fractions: tuple[float, float, float] = DEFAULT_FRACTIONS, seed: int = 0) -> Split:
@@ -98,6 +109,17 @@ def read_split(path: Path, store: Store) -> Split:
     if count != len(store) or max((*split.train, *split.validation, *split.calibration), default=-1) >= len(store):
         raise ValueError(f"{path} splits {count} frames, the dataset {store.folder} has {len(store)}: split it again")
     return split
+
+
+PARTS: Final = ("train", "validation", "calibration")
+
+
+def part_samples(store: Store, split: Split, part: str) -> Iterator[Sample]:
+    """The samples of one part of a split. Raises ValueError for an unknown part."""
+    if part not in PARTS:
+        raise ValueError(f"a part is one of {', '.join(PARTS)}, got {part!r}")
+    indices: tuple[int, ...] = getattr(split, part)
+    return (store.sample(i) for i in indices)
 
 
 def _likenesses(store: Store) -> tuple[Likeness, ...]:

@@ -14,10 +14,16 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One augmentation. `affine` is 2 x 3 in pixels; `curve` a monotone grey map; the rest disturb the greys."""
+    """One augmentation. `affine` is 2 x 3 in pixels; `curve` a monotone grey map; the rest disturb the greys.
+
+    `gain` are factors at even steps down the picture, as wrong time gain; `equalise` is the clip limit of a local
+    histogram equalisation, 0 for none.
+    """
 
     affine: tuple[tuple[float, float, float], tuple[float, float, float]]
     curve: tuple[float, ...]
+    gain: tuple[float, ...]
+    equalise: float
     blur_px: float
     noise: float
     speckle: float
@@ -31,6 +37,8 @@ def draw(size_px: int, rng: Generator) -> Draw:
     return Draw(
         affine=_affine(size_px, rng),
         curve=_curve(rng),
+        gain=tuple(float(v) for v in np.exp(rng.normal(0, rng.choice([0.0, 0.15, 0.3]), 5))),
+        equalise=float(rng.choice([0.0, rng.uniform(1, 4)], p=[0.85, 0.15])),
         blur_px=float(rng.choice([0.0, rng.uniform(0.3, 1.3)], p=[0.7, 0.3])),
         noise=float(rng.choice([0.0, rng.uniform(2, 14)], p=[0.6, 0.4])),
         speckle=float(rng.choice([0.0, rng.uniform(0.05, 0.35)], p=[0.6, 0.4])),
@@ -47,7 +55,7 @@ def draw(size_px: int, rng: Generator) -> Draw:
 def unchanged(size_px: int) -> Draw:
     """The draw that changes nothing."""
     del size_px
-    return Draw(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), (0.0, 1.0), 0.0, 0.0, 0.0, (0.5, 0.05, 0.0), 0, 0)
+    return Draw(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), (0.0, 1.0), (1.0, 1.0), 0.0, 0.0, 0.0, 0.0, (0.5, 0.05, 0.0), 0, 0)
 
 
 def apply_to_image(one: Draw, picture: Picture) -> Picture:
@@ -56,7 +64,11 @@ def apply_to_image(one: Draw, picture: Picture) -> Picture:
     moved = cv2.warpAffine(picture, np.array(one.affine), (width, height), flags=cv2.INTER_LINEAR)
     lit = moved > 0
     level = np.interp(np.arange(256) / 255, np.linspace(0, 1, len(one.curve)), one.curve)
-    grey = np.asarray(cv2.LUT(moved, (255 * level).astype(np.uint8)), np.float32)
+    bent = cv2.LUT(moved, (255 * level).astype(np.uint8))
+    if one.equalise:
+        bent = cv2.createCLAHE(one.equalise, (6, 6)).apply(bent)
+    down = np.interp(np.linspace(0, 1, height), np.linspace(0, 1, len(one.gain)), one.gain).astype(np.float32)
+    grey = np.asarray(bent, np.float32) * down[:, None]
     rng = np.random.default_rng(one.seed)
     if one.speckle:
         grey *= 1 + one.speckle * rng.standard_normal(grey.shape, dtype=np.float32)

@@ -69,17 +69,33 @@ def load_examples(store: Store, indices: tuple[int, ...], size_px: int) -> tuple
         return tuple(pool.map(load, indices))
 
 
-def batches(examples: tuple[Example, ...], batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Mix:
+    """What a run learns from: the main examples once an epoch, and extra ones in a share of each batch."""
+
+    main: tuple[Example, ...]
+    extra: tuple[Example, ...] = ()
+    share: float = 0.0
+
+    def extra_of(self, batch_size: int) -> int:
+        """How many of a batch are extra."""
+        return round(self.share * batch_size) if self.extra else 0
+
+    def steps(self, batch_size: int) -> int:
+        """Batches in an epoch."""
+        return len(self.main) // (batch_size - self.extra_of(batch_size))
+
+
+def batches(mix: Mix, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
     """A shuffled, augmented epoch; the same for the same seed and epoch. The last, smaller batch is left out."""
-    order = np.random.default_rng([seed, epoch]).permutation(len(examples))
-    size = examples[0].picture.shape[0]
+    size = mix.main[0].picture.shape[0]
+
+    def make(group: list[_Drawn]) -> Batch:
+        draws = [draw(size, np.random.default_rng([seed, epoch, *key])) for _, key in group]
+        return collate([augmented(example, one) for (example, _), one in zip(group, draws, strict=True)])
+
     with ThreadPoolExecutor(1) as ahead:
-        groups = [order[k : k + batch_size] for k in range(0, len(order) - batch_size + 1, batch_size)]
-
-        def make(group: NDArray[np.int64]) -> Batch:
-            draws = [draw(size, np.random.default_rng([seed, epoch, int(i)])) for i in group]
-            return collate([augmented(examples[i], one) for i, one in zip(group, draws, strict=True)])
-
+        groups = _groups(mix, batch_size, np.random.default_rng([seed, epoch]))
         waiting = [ahead.submit(make, group) for group in groups[:2]]
         for group in [*groups[2:], None, None]:
             if not waiting:
@@ -88,6 +104,21 @@ def batches(examples: tuple[Example, ...], batch_size: int, seed: int, epoch: in
             if group is not None:
                 waiting.append(ahead.submit(make, group))
             yield ready
+
+
+_Drawn = tuple[Example, tuple[int, int]]
+"""An example and what its augmentation is drawn by."""
+
+
+def _groups(mix: Mix, batch_size: int, rng: np.random.Generator) -> list[list[_Drawn]]:
+    """The examples of each batch; the extra ones come round again when all were seen, drawn anew."""
+    count, steps = mix.extra_of(batch_size), mix.steps(batch_size)
+    own = batch_size - count
+    main = [(mix.main[k], (0, int(k))) for k in rng.permutation(len(mix.main))]
+    rounds = -(-count * steps // len(mix.extra)) if count else 0
+    order = [int(k) for _ in range(rounds) for k in rng.permutation(len(mix.extra))]
+    extra = [(mix.extra[k], (1, nth)) for nth, k in enumerate(order)]
+    return [main[s * own : (s + 1) * own] + extra[s * count : (s + 1) * count] for s in range(steps)]
 
 
 def plain_batches(examples: tuple[Example, ...], batch_size: int) -> Iterator[Batch]:

@@ -23,7 +23,7 @@ from datasets.store import Store, open_store
 from model.network.hipnet import CLASSES, HipNet
 from model.network.served import decode_landmarks, grade_probabilities
 from training.device import channels_last, find_device, keep_freed_memory, precision
-from training.feed import Batch, Example, batches, load_examples, plain_batches
+from training.feed import Batch, Example, Mix, batches, load_examples, plain_batches
 from training.losses import total_loss
 from training.progress import EpochFigures, write_progress
 from training.recipe import LossWeights, Recipe
@@ -49,8 +49,16 @@ class RunState:
         return len(self.history)
 
 
-def train(recipe: Recipe, data: Path, run: Path, *, resume: bool = False, device: str = "cpu") -> None:
-    """Trains by the recipe on a data set into a run folder; with `resume` goes on where the run stopped.
+@dataclass(frozen=True, slots=True)
+class DataFolders:
+    """The data set a run is trained and validated on, and others of which only a share is mixed in."""
+
+    main: Path
+    extra: tuple[Path, ...] = ()
+
+
+def train(recipe: Recipe, data: DataFolders, run: Path, *, resume: bool = False, device: str = "cpu") -> None:
+    """Trains by the recipe on data sets into a run folder; with `resume` goes on where the run stopped.
 
     A killed run goes on from its last whole epoch and ends as it would have ended. Raises ValueError where the folder
     holds another run, or the data set is too small to split.
@@ -61,17 +69,19 @@ def train(recipe: Recipe, data: Path, run: Path, *, resume: bool = False, device
     if (run / LAST).exists() and not resume:
         raise ValueError(f"{run} holds a run already: go on with --resume, or give another folder")
     _hold_recipe(recipe, run)
-    (run / DATA).write_text(str(data.resolve()))
-    store = open_store(data)
+    (run / DATA).write_text(str(data.main.resolve()))
+    store = open_store(data.main)
     split = _split(store, run, recipe.seed)
-    training = load_examples(store, split.train, recipe.input_px)
+    training = _mix(load_examples(store, split.train, recipe.input_px), data.extra, recipe)
     validation = load_examples(store, split.validation, recipe.input_px)
-    if len(training) < recipe.batch_size or not validation:
-        raise ValueError(f"{data} gives {len(training)} training and {len(validation)} validation frames: too few")
-    state = _start(recipe, len(training) // recipe.batch_size, place)
+    if len(training.main) < recipe.batch_size or not validation:
+        counts = f"{len(training.main)} training and {len(validation)} validation frames"
+        raise ValueError(f"{data.main} gives {counts}: too few")
+    state = _start(recipe, training.steps(recipe.batch_size), place)
     if (run / LAST).exists():
         _load(state, run / LAST, place)
-    _say(f"{len(training)} training, {len(validation)} validation frames; epoch {state.epoch} of {recipe.epochs}")
+    counts = f"{len(training.main)} training and {len(training.extra)} extra, {len(validation)} validation frames"
+    _say(f"{counts}; epoch {state.epoch} of {recipe.epochs}")
     while state.epoch < recipe.epochs and not _ended(state, recipe):
         started = time.monotonic()
         loss = _train_epoch(state, training, recipe, place)
@@ -135,10 +145,17 @@ def load_run(run: Path) -> tuple[Recipe, HipNet]:
     return recipe, network.eval()
 
 
-def _train_epoch(state: RunState, training: tuple[Example, ...], recipe: Recipe, place: torch.device) -> float:
+def _mix(main: tuple[Example, ...], extra: tuple[Path, ...], recipe: Recipe) -> Mix:
+    """Extra sets are learnt from whole: what is to be held back is kept out of them."""
+    stores = [open_store(folder) for folder in extra]
+    examples = [one for store in stores for one in load_examples(store, tuple(range(len(store))), recipe.input_px)]
+    return Mix(main, tuple(examples), recipe.extra_share)
+
+
+def _train_epoch(state: RunState, training: Mix, recipe: Recipe, place: torch.device) -> float:
     torch.manual_seed(recipe.seed * 10_007 + state.epoch)
     state.network.train()
-    steps = len(training) // recipe.batch_size
+    steps = training.steps(recipe.batch_size)
     feed = batches(training, recipe.batch_size, recipe.seed, state.epoch)
     total = 0.0
     console = Console(stderr=True)
@@ -149,9 +166,12 @@ def _train_epoch(state: RunState, training: tuple[Example, ...], recipe: Recipe,
     return total / steps
 
 
-def _settle(average: AveragedModel, training: tuple[Example, ...], recipe: Recipe, place: torch.device) -> None:
+def _settle(average: AveragedModel, training: Mix, recipe: Recipe, place: torch.device) -> None:
     """Batch statistics of the averaged weights, from undisturbed frames: the running ones belong to other weights."""
-    some = training[:: max(1, len(training) // _SETTLING_FRAMES)]
+    wanted = round(_SETTLING_FRAMES * training.share) if training.extra else 0
+    some = training.main[:: max(1, len(training.main) // (_SETTLING_FRAMES - wanted))]
+    if wanted:
+        some += training.extra[:: max(1, len(training.extra) // wanted)]
     update_bn((channels_last(batch.pictures.to(place)) for batch in plain_batches(some, recipe.batch_size)), average)
 
 

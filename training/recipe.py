@@ -19,7 +19,10 @@ class LossWeights:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A training run. `minutes` stops the run where the clock runs out before the epochs do; 0 never."""
+    """A training run. `minutes` stops the run where the clock runs out before the epochs do; 0 never.
+
+    `extra_share` of each batch comes from the extra data sets, where there are any.
+    """
 
     name: str
     version: str
@@ -34,11 +37,14 @@ class Recipe:
     seed: int = 1
     minutes: float = 0.0
     pretrained: bool = False
+    extra_share: float = 0.15
     losses: LossWeights = LossWeights()
 
     def __post_init__(self) -> None:
         if self.input_px % 32 or self.input_px < 64:
             raise ValueError(f"input_px is a multiple of 32 from 64 up, got {self.input_px}")
+        if not 0 <= self.extra_share <= 0.5:
+            raise ValueError(f"extra_share is between 0 and 0.5, got {self.extra_share}")
         if self.epochs < 1 or self.batch_size < 2:
             raise ValueError(f"epochs is at least 1 and batch_size at least 2, got {self.epochs} and {self.batch_size}")
 

@@ -8,10 +8,12 @@ from typing import Final
 
 import numpy as np
 from numpy.random import Generator
+from scipy.ndimage import gaussian_filter1d
 
 from datasets.phantom.scene import Interface, Patch, Texture, between, ellipse, rough
 from model.geometry import Points
 
+DEEP_MM = 200.0
 WIDE_MM = 90.0
 """Scenes are drawn this far to each side of the middle, beyond any probe's reach."""
 
@@ -101,9 +103,43 @@ def muscle(polygon_mm: Points, rng: Generator, angle: float = 0.0) -> Patch:
     )
 
 
+def draped_layers(bone_mm: Points, top_mm: float, rng: Generator) -> tuple[list[Patch], list[Interface]]:
+    """Layers of muscle and fascia between a depth and the bone, the deeper the more they follow it; often none."""
+    count = int(rng.choice([0, 1, 2, 4, 7], p=[0.35, 0.15, 0.2, 0.2, 0.1]))
+    x = across()
+    bed = gaussian_filter1d(np.interp(x, bone_mm[:, 0], bone_mm[:, 1]), rng.uniform(2, 9) / (x[1] - x[0]))
+    patches: list[Patch] = []
+    lines: list[Interface] = []
+    upper: Points | None = None
+    for share in np.sort(rng.uniform(0.1, 0.95, count)):
+        depth = top_mm + share * (np.median(bed) - top_mm) + share**0.5 * rng.uniform(0.6, 1) * (bed - np.median(bed))
+        lower = np.stack([x, np.minimum(depth, bed - 0.3) + rough(x, 0.25, 18, rng)], axis=1)
+        if upper is not None and rng.random() < 0.6:
+            patches.append(muscle(between(upper, lower), rng, rng.normal(0, 0.1)))
+        lines.append(Interface(broken(lower, 0.5, rng), level(5, rng), 0.25, rng.uniform(0.2, 0.6)))
+        upper = lower
+    return patches, lines
+
+
+def fascicles(box_mm: tuple[float, float, float, float], rng: Generator) -> list[Interface]:
+    """Short bright dashes within muscle, along its fibres, over a box (x0, z0, x1, z1)."""
+    count = int(rng.choice([0, 1, 3], p=[0.45, 0.35, 0.2]) * rng.integers(5, 25))
+    slope, bright = rng.normal(0, 0.15), rng.uniform(1, 10)
+    x0, z0, x1, z1 = box_mm
+    out = []
+    for _ in range(count):
+        length, x, z = rng.uniform(0.8, 6), rng.uniform(x0, x1), rng.uniform(z0, max(z1, z0 + 1))
+        at = np.linspace(0, length, 8)
+        lean = slope + rng.normal(0, 0.06)
+        dash = np.stack([x + at, z + lean * at + rough(at, 0.08, 4, rng)], axis=1)
+        out.append(Interface(dash, level(bright, rng), 0.3, rng.uniform(0.15, 0.4)))
+    return out
+
+
 def clutter_organs(box_mm: tuple[float, float, float, float], rng: Generator) -> tuple[list[Patch], list[Interface]]:
     """Small vessels, nodes and fascial branches strewn over a box (x0, z0, x1, z1): look-alikes without a label."""
-    patches, lines = [], []
+    patches: list[Patch] = []
+    lines: list[Interface] = []
     for _ in range(int(rng.integers(0, 4))):
         centre = (rng.uniform(box_mm[0], box_mm[2]), rng.uniform(box_mm[1], box_mm[3]))
         radius = rng.uniform(0.5, 1.3)
@@ -115,6 +151,7 @@ def clutter_organs(box_mm: tuple[float, float, float, float], rng: Generator) ->
         radii = (rng.uniform(2, 5), rng.uniform(1.5, 2.8))
         patches.append(Patch(ellipse(centre, radii, rng.normal(0, 0.3), 0.08, rng), level(-9, rng), 0.6))
         patches.append(Patch(ellipse(centre, (radii[0] * 0.5, radii[1] * 0.35)), level(3, rng), 0.6))
+    lines += fascicles(box_mm, rng)
     for _ in range(int(rng.integers(1, 7))):
         depth = rng.uniform(box_mm[1], max(box_mm[3], box_mm[1] + 1))
         line = line_at(depth, rng.normal(0, 0.18), 0.6, rng)
@@ -143,10 +180,21 @@ def vessel(
     thick = float(np.clip(rng.uniform(*wall.share) * min(radii_mm), 0.12, 0.9))
     outer = ellipse(centre_mm, radii_mm, angle, 0.03, rng)
     inner = (outer - centre_mm) * (1 - thick / max(min(radii_mm), 0.3)) + centre_mm
-    blood = level(-24, rng, 4)
+    blood = rng.uniform(-34, -9)
     patches = [
         Patch(outer, level(wall.level_db, rng), 0.65, softness_mm=0.15),
         Patch(inner, blood, 0.18, softness_mm=rng.uniform(0.1, 0.5), flow=True),
     ]
     closed = np.concatenate([outer, outer[:1]])
     return patches, [Interface(closed, level(wall.lining_db, rng), 0.1, 0.25)], outer
+
+
+def bone_below(surface_mm: Points, rng: Generator) -> Patch:
+    """What lies under a bone surface: shadow, filled more or less by clutter."""
+    deep = np.stack([surface_mm[:, 0], np.full(len(surface_mm), DEEP_MM)], axis=1)
+    return Patch(between(surface_mm, deep), rng.uniform(-38, -16), rng.uniform(9, 16), softness_mm=0.15)
+
+
+def cortex(surface_mm: Points, rng: Generator) -> Interface:
+    """A bone surface as a bright line, strong or faint."""
+    return Interface(surface_mm, rng.uniform(13, 30), rng.uniform(0.15, 0.45), rng.uniform(0.3, 1.1), True)

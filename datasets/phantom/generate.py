@@ -10,13 +10,24 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from datasets.phantom.acoustics import Insonation, echo, tissue_maps, with_floors
+from datasets.phantom import focused, synthetic
 from datasets.phantom.body import Body, draw_body
 from datasets.phantom.graphics import burn_in, colour_flow, draw_box, polygon_mask, walk_flow, within_box
 from datasets.phantom.longitudinal import longitudinal
 from datasets.phantom.other import other_picture, other_scene
 from datasets.phantom.pool import worker_pool
-from datasets.phantom.scanner import ROWS, Beam, Display, Probe, draw_beam, draw_display, draw_disturbances, draw_probe
+from datasets.phantom.scanner import (
+    ROWS,
+    Aperture,
+    Beam,
+    Display,
+    Probe,
+    draw_aperture,
+    draw_beam,
+    draw_display,
+    draw_disturbances,
+    draw_probe,
+)
 from datasets.phantom.scene import Scene, mirrored, shifted, span_mm
 from datasets.phantom.screen import (
     Screen,
@@ -27,12 +38,16 @@ from datasets.phantom.screen import (
     scan_convert,
     vendor_look,
 )
+from datasets.phantom.sounding import Insonation
+from datasets.phantom.tissue import Map, TissueMaps, tissue_maps
 from datasets.phantom.transverse import iliopectineal, inferomedial
 from datasets.sample import Acquisition, Sample, Truth
 from model.anatomy import LANDMARKS, Laterality, View
 from model.frame import Frame, Region
 
 SHARES: Final = {View.ILIOPECTINEAL: 0.3, View.INFEROMEDIAL: 0.22, View.LONGITUDINAL: 0.32, View.OTHER: 0.16}
+SECOND_RENDERER: Final = 0.45
+"""Share of frames formed by the synthetic aperture instead of focused beams."""
 SOURCE: Final = "phantom"
 _PICTURE_SHARE: Final = 0.45
 _FLOW_FRACTION: Final = {0: (0.0, 0.0), 1: (0.008, 0.05), 2: (0.07, 0.12), 3: (0.14, 0.55)}
@@ -50,7 +65,7 @@ class Drawn:
     scene: Scene
     body: Body
     probe: Probe
-    beam: Beam
+    beam: Beam | Aperture
     display: Display
     screen: Screen
     flipped: bool
@@ -100,9 +115,12 @@ def _draw(seed: int, view: View, body: Body, rng: Generator) -> Drawn:
     flipped = bool(rng.random() < 0.5)
     scene = mirrored(scene) if flipped else scene
     left, right, deep = span_mm(scene)
-    scene = shifted(scene, -(left + right) / 2 + rng.normal(0, 0.05) * (right - left))
+    scene = shifted(scene, -(left + right) / 2 + rng.normal(0, 0.09) * (right - left))
     probe = draw_probe((right - left, deep), rng)
-    return Drawn(seed, scene, body, probe, draw_beam(rng), draw_display(rng), draw_screen(probe, rng), flipped)
+    second = rng.random() < SECOND_RENDERER
+    beam = draw_aperture(rng) if second else draw_beam(rng)
+    display = draw_display(rng, by_power=second and rng.random() < 0.5)
+    return Drawn(seed, scene, body, probe, beam, display, draw_screen(probe, rng), flipped)
 
 
 def render(drawn: Drawn, rng: Generator) -> Sample:
@@ -111,12 +129,12 @@ def render(drawn: Drawn, rng: Generator) -> Sample:
     pitch_mm = float(probe.line_pitch_mm()[ROWS // 2])
     shift = (drawn.moved_mm[1] / probe.row_mm, drawn.moved_mm[0] / pitch_mm)
     maps = tissue_maps(scene, probe, rng, shift)
-    envelope = echo(maps, Insonation(probe, drawn.beam, draw_disturbances(rng), shift), rng)
+    sounding = Insonation(probe, draw_disturbances(rng), shift)
     noise = rng if drawn.noise_seed is None else np.random.default_rng([drawn.seed, 13, drawn.noise_seed])
-    envelope = with_floors(envelope, drawn.beam, maps, noise)
+    envelope = _envelope(maps, sounding, drawn.beam, (rng, noise))
     picture = vendor_look(scan_convert(compress(envelope, maps, probe, display), probe, screen), display.smoothing)
     mask = paint_truth(scene, probe, screen)
-    truth = _truth(scene, screen, mask)
+    truth = _truth(drawn, mask)
     pixels: NDArray[np.uint8] = picture
     doppler = rng.random() < (0.35 if scene.view is View.LONGITUDINAL else 0.15)
     burn_in(picture, screen, rng)
@@ -136,6 +154,13 @@ def render(drawn: Drawn, rng: Generator) -> Sample:
         probe.kind, probe.depth_mm, probe.frequency_mhz, 60 * (display.median_level - 0.38), body.bmi, drawn.flipped
     )
     return _sample(drawn.seed, body, frame, truth, acquisition)
+
+
+def _envelope(maps: TissueMaps, sounding: Insonation, beam: Beam | Aperture, rngs: tuple[Generator, Generator]) -> Map:
+    """Echoes with their floors, by the renderer the beam belongs to; generators of scatterers and of noise."""
+    if isinstance(beam, Beam):
+        return focused.with_floors(focused.echo(maps, sounding, beam, rngs[0]), beam, maps, rngs[1])
+    return synthetic.with_floors(synthetic.echo(maps, sounding, beam, rngs[0]), sounding, beam, maps, rngs[1])
 
 
 def _with_doppler(
@@ -160,8 +185,9 @@ def _pdus(fraction: float) -> int:
     return 0 if fraction == 0 else 1 + int(fraction > 0.06) + int(fraction > 0.12)
 
 
-def _truth(scene: Scene, screen: Screen, mask: NDArray[np.uint8]) -> Truth:
-    points = place_landmarks(scene, screen, mask)
+def _truth(drawn: Drawn, mask: NDArray[np.uint8]) -> Truth:
+    scene = drawn.scene
+    points = place_landmarks(scene, drawn.probe, drawn.screen, mask)
     names = [landmark.name for landmark in LANDMARKS]
     ends = points[[names.index("head_neck_junction"), names.index("capsule_insertion")]]
     whole = scene.gsus is not None and bool(np.isfinite(ends).all())

@@ -1,12 +1,23 @@
 """The SOLAR view: along the femoral neck, from the acetabular rim to the distal insertion of the capsule."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
 from scipy.interpolate import PchipInterpolator
 
-from datasets.phantom.body import WIDE_MM, Body, clutter_organs, level, line_at, muscle, skin_and_fat
+from datasets.phantom.body import (
+    WIDE_MM,
+    Body,
+    bone_below,
+    clutter_organs,
+    cortex,
+    draped_layers,
+    level,
+    line_at,
+    muscle,
+    skin_and_fat,
+)
 from datasets.phantom.scene import Interface, Mark, Patch, Region, Scene, Texture, band, between, rough
 from model.anatomy import View
 from model.geometry import Points, perpendicular_span, sagitta
@@ -184,6 +195,8 @@ def _tissue(
     )
     patches += [muscle(between(fascia, divide), rng), muscle(between(divide, floor), rng, hip.tilt)]
     lines += [Interface(divide, level(7, rng), 0.25)]
+    soft, edges = draped_layers(bone - [0.0, hip.distance_mm], float(fascia[:, 1].mean()), rng)
+    patches, lines = patches + soft, lines + edges
     extra = clutter_organs((-25, float(fascia[0, 1]), 25, hip.top_mm), rng)
     patches += extra[0]
     lines += extra[1]
@@ -198,12 +211,9 @@ def _tissue(
         [rim + [-0.8, 0.3], rim + [3.2 * body.growth, -1.0 * body.growth], rim + [3.0 * body.growth, 1.2]]
     )
     patches.append(Patch(labrum, level(8, rng), 0.9))
-    shade = rng.uniform(-6, 2)
-    patches.append(Patch(between(bone, floor), -30 + shade, 14.0, Texture.PLAIN, 0.0, 0.15))
-    lines += [
-        Interface(part, level(24, rng, 4), rng.uniform(0.2, 0.4), rng.uniform(0.5, 1.1), True)
-        for part in (ilium, head, neck, shaft)
-    ]
+    patches.append(bone_below(bone, rng))
+    strength = cortex(bone, rng)
+    lines += [replace(strength, line_mm=part) for part in (ilium, head, neck, shaft)]
     return patches, lines
 
 
@@ -226,9 +236,8 @@ def _inside(hip: Hip, outer: Points, head: Points, neck: Points, rng: Generator)
     if hip.gsus == 0:
         return [*patches, Patch(between(top, bottom), level(6, rng), 0.7, softness_mm=0.1)]
     fluid = hip.gsus == 1 or rng.random() < 0.55
-    patches.append(
-        Patch(between(top, bottom), level(-30 if fluid else -11, rng, 3), 0.12 if fluid else 0.6, softness_mm=0.2)
-    )
+    darkness = rng.uniform(-36, -13) if fluid else rng.uniform(-14, -5)
+    patches.append(Patch(between(top, bottom), darkness, 0.12 if fluid else 0.6, softness_mm=0.2))
     if fluid and rng.random() < 0.5:
         part = between(top + (bottom - top) * rng.uniform(0.55, 0.75), bottom)
         patches.append(Patch(part, level(-11, rng), 0.6, Texture.SPARSE))

@@ -12,7 +12,9 @@ from datasets.phantom.body import (
     VEIN_WALL,
     Body,
     across,
+    bone_below,
     clutter_organs,
+    cortex,
     level,
     line_at,
     muscle,
@@ -73,8 +75,7 @@ def _shaft(depth: float, rng: Generator) -> NDArray[np.float64]:
 
 
 def _bone(line: NDArray[np.float64], rng: Generator) -> Tissue:
-    deep = np.stack([line[:, 0], np.full(len(line), 200.0)], axis=1)
-    return [Patch(between(line, deep), level(-30, rng), 14.0)], [Interface(line, level(22, rng, 5), 0.3, 0.7, True)]
+    return [bone_below(line, rng)], [cortex(line, rng)]
 
 
 def _pennate(body: Body, rng: Generator) -> Tissue:

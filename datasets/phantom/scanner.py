@@ -76,8 +76,27 @@ class Beam:
 
 
 @dataclass(frozen=True, slots=True)
+class Aperture:
+    """A synthetic aperture: half `angle` in radians, window, floors in dB; `fill_*` light shadows from their sides."""
+
+    angle: float
+    apodisation: float
+    bandwidth: float
+    side_lobe_db: float
+    noise_db: float
+    repeat_mm: float
+    repeat_db: float
+    fill_lines: float
+    fill_share: float
+    looks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Display:
-    """Time gain, compression and grey curve. `curve` are the heights of a monotone grey map at even steps."""
+    """Time gain, compression and grey curve. `curve` are the heights of a monotone grey map at even steps.
+
+    `power` compresses by that power of the amplitude instead of its logarithm; 0 is the logarithm.
+    """
 
     tgc_slope: float
     tgc_errors_db: tuple[float, ...]
@@ -86,6 +105,7 @@ class Display:
     curve: tuple[float, ...]
     black_lift: float
     smoothing: str
+    power: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +121,9 @@ class Disturbance:
 def draw_probe(reach_mm: tuple[float, float], rng: Generator) -> Probe:
     """A probe whose picture holds a (width, depth): linear where one is wide enough, curvilinear otherwise."""
     wide, deep = reach_mm
-    depth = float(np.clip(deep * rng.uniform(1.05, 1.6), 22, 120))
+    depth = float(np.clip(deep * rng.uniform(1.03, 1.7), 22, 120))
     frequency = float(np.clip(rng.uniform(260, 430) / depth, 3, 14))
-    wanted = wide * rng.uniform(0.98, 1.5)
+    wanted = wide * rng.uniform(0.85, 1.6)
     if depth > 66 or wanted > 58 or rng.random() < 0.15:
         radius = rng.uniform(38, 62)
         needed = np.arcsin(min(wanted / 2 / (radius + 0.55 * depth), 0.65))
@@ -127,8 +147,24 @@ def draw_beam(rng: Generator) -> Beam:
     )
 
 
-def draw_display(rng: Generator) -> Display:
-    """A deliberately wrong TGC, a dynamic range, a random monotone grey curve, a smoothing."""
+def draw_aperture(rng: Generator) -> Aperture:
+    """Plane-wave imaging from a clean window to a bare one, from quiet to as noisy as real pictures get."""
+    return Aperture(
+        angle=np.radians(rng.uniform(6, 16)),
+        apodisation=rng.uniform(0, 1),
+        bandwidth=rng.uniform(0.3, 0.8),
+        side_lobe_db=rng.uniform(-32, -12),
+        noise_db=rng.uniform(-34, -10),
+        repeat_mm=rng.uniform(2, 14),
+        repeat_db=rng.uniform(-40, -16),
+        fill_lines=rng.uniform(4, 24),
+        fill_share=10 ** (rng.uniform(-40, -12) / 20),
+        looks=int(rng.choice([1, 2, 3, 5], p=[0.4, 0.25, 0.2, 0.15])),
+    )
+
+
+def draw_display(rng: Generator, by_power: bool = False) -> Display:
+    """A deliberately wrong TGC, a dynamic range or a power, a random monotone grey curve, a smoothing."""
     steps = rng.dirichlet(np.full(7, rng.uniform(2.0, 12.0)))
     return Display(
         tgc_slope=rng.uniform(0.48, 0.78),
@@ -138,6 +174,7 @@ def draw_display(rng: Generator) -> Display:
         curve=tuple(float(v) for v in np.concatenate([[0.0], np.cumsum(steps)])),
         black_lift=rng.choice([0.0, rng.uniform(0, 0.06)]),
         smoothing=str(rng.choice(["none", "blur", "median", "bilateral", "sharp"], p=[0.35, 0.2, 0.15, 0.15, 0.15])),
+        power=rng.uniform(0.2, 0.5) if by_power else 0.0,
     )
 
 

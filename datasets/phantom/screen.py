@@ -7,9 +7,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from datasets.phantom.acoustics import Map, TissueMaps
 from datasets.phantom.scanner import LINES, ROWS, Display, Probe
 from datasets.phantom.scene import Scene
+from datasets.phantom.tissue import Map, TissueMaps
 from model.anatomy import LANDMARKS, structure
 from model.geometry import Points
 
@@ -50,14 +50,18 @@ def draw_screen(probe: Probe, rng: Generator) -> Screen:
 
 
 def compress(envelope: Map, maps: TissueMaps, probe: Probe, display: Display) -> Map:
-    """Time gain, logarithm, grey curve: (ROWS, LINES) in 0..1."""
+    """Time gain, logarithm or power, grey curve: (ROWS, LINES) in 0..1."""
     depth_cm = np.linspace(0, probe.depth_mm, ROWS) / 10
     sliders = np.interp(np.linspace(0, 7, ROWS), np.arange(8), display.tgc_errors_db)
     gain_db = 2 * display.tgc_slope * probe.frequency_mhz * depth_cm + sliders
     level = 20 * np.log10(envelope + 1e-9) + gain_db[:, None]
     soft = (maps.attenuation < 2) & (maps.attenuation > 0.4)
     reference = float(np.median(level[soft])) if soft.any() else float(np.median(level))
-    grey = np.clip((level - reference) / display.range_db + display.median_level, 0, 1)
+    above_db = level - reference
+    if display.power:
+        grey = np.clip(display.median_level * 10 ** (display.power * above_db / 20), 0, 1)
+    else:
+        grey = np.clip(above_db / display.range_db + display.median_level, 0, 1)
     curve = np.asarray(display.curve)
     shaped = 0.5 * grey + 0.5 * np.interp(grey, np.linspace(0, 1, len(curve)), curve)
     return np.asarray(display.black_lift + (1 - display.black_lift) * shaped, np.float32)
@@ -106,18 +110,18 @@ def paint_truth(scene: Scene, probe: Probe, screen: Screen) -> NDArray[np.uint8]
     return mask
 
 
-def place_landmarks(scene: Scene, screen: Screen, mask: NDArray[np.uint8]) -> Points:
+def place_landmarks(scene: Scene, probe: Probe, screen: Screen, mask: NDArray[np.uint8]) -> Points:
     """(9, 2) in pixels, NaN where outside the sector; centroids are those of the painted mask."""
     out = np.full((len(LANDMARKS), 2), np.nan)
     marks = {m.name: np.array([m.x_mm, m.z_mm]) for m in scene.marks}
-    x0, y0, x1, y1 = screen.box
     for row, landmark in enumerate(LANDMARKS):
         if landmark.centroid_of is not None:
             rows, columns = np.nonzero(mask == structure(landmark.centroid_of).id)
             if rows.size >= 12:
                 out[row] = columns.mean(), rows.mean()
         elif landmark.name in marks:
-            x, y = screen.to_pixels(marks[landmark.name][None])[0]
-            if x0 <= x <= x1 and y0 <= y <= y1:
-                out[row] = x, y
+            place = marks[landmark.name][None]
+            line, depth = probe.to_beams(place)[0]
+            if 0 <= line <= LINES - 1 and 0 <= depth <= ROWS - 1:
+                out[row] = screen.to_pixels(place)[0]
     return out

@@ -12,10 +12,14 @@ from scipy.interpolate import PchipInterpolator
 
 from datasets.phantom.body import (
     ARTERY_WALL,
+    DEEP_MM,
     VEIN_WALL,
     Body,
     across,
+    bone_below,
     clutter_organs,
+    cortex,
+    draped_layers,
     level,
     line_at,
     muscle,
@@ -39,7 +43,6 @@ from model.anatomy import View
 from model.geometry import Points
 
 BONE_BAND_MM = 1.5
-_DEEP_MM = 200.0
 _TENDON_BRIGHT: Final = 0.85
 """Share of tendons met at a right angle; anisotropy darkens the others."""
 
@@ -55,7 +58,9 @@ def iliopectineal(body: Body, rng: Generator) -> Scene:
     patches, lines, fascia = skin_and_fat(body, rng)
     top = float(fascia[:, 1].mean())
     muscles = _muscles(bone, fascia, bone[eminence], rng)
-    patches += muscles
+    soft, edges = draped_layers(bone, top, rng)
+    muscles += soft
+    patches, lines = patches + muscles, lines + edges
     extra = clutter_organs((-28, top, 28, notch_z - 5), rng)
     patches, lines = patches + extra[0], lines + extra[1]
     tendon, soft, edges = _tendon(bone, bone[eminence], s, muscles, rng)
@@ -64,8 +69,8 @@ def iliopectineal(body: Body, rng: Generator) -> Scene:
     floor_z = float(tendon[:, 1].min()) if over_tendon else float(bone[eminence, 1])
     artery, vein, vessels, walls = _bundle((artery_x, top), floor_z, s, rng)
     patches, lines = patches + vessels + soft, lines + walls + edges
-    patches += _bone_patch(bone, rng)
-    lines.append(_cortex(bone, rng))
+    patches.append(bone_below(bone, rng))
+    lines.append(cortex(bone, rng))
     regions = (
         Region("aiis", band(_along(bone, aiis, reach), BONE_BAND_MM)),
         Region("psoas_tendon", tendon),
@@ -92,13 +97,14 @@ def inferomedial(body: Body, rng: Generator) -> Scene:
     top = _summit(bone, 0.0, 5 * s)
     patches, lines, fascia = skin_and_fat(body, rng)
     fascia_z = float(fascia[:, 1].mean())
-    patches += _adductors(bone, fascia, s, rng)
+    soft, edges = draped_layers(bone, fascia_z, rng)
+    patches, lines = patches + _adductors(bone, fascia, s, rng) + soft, lines + edges
     extra = clutter_organs((-25, fascia_z, 25, summit_z - 4), rng)
     patches, lines = patches + extra[0], lines + extra[1]
     artery, vein, soft, edges = _bundle((rng.uniform(-3, 9) * s, fascia_z), summit_z, s, rng)
     patches, lines = patches + soft, lines + edges
-    patches += _bone_patch(bone, rng)
-    lines.append(_cortex(bone, rng))
+    patches.append(bone_below(bone, rng))
+    lines.append(cortex(bone, rng))
     soft, edges = _head_edge(bone, s, rng)
     patches, lines = patches + soft, lines + edges
     reach = 3.0 if body.age_years < 3 else 6.0
@@ -151,9 +157,11 @@ def _tendon(
     """The psoas tendon in its sheath, on the notch; `around` are the muscles it lies in."""
     width, height = rng.uniform(7.6, 12.8) * s / 2, rng.uniform(4, 6.8) * s / 2
     x = eminence[0] + rng.uniform(2, 8) * s
-    z = float(np.interp(x, bone[:, 0], bone[:, 1])) - rng.uniform(0.8, 4) * s - height
     turn = rng.normal(0.1, 0.2)
-    outline = ellipse((x, z), (width, height), turn, 0.05, rng)
+    outline = ellipse((x, 0.0), (width, height), turn, 0.05, rng)
+    # It lies on the bone: a little above the place where it would first touch.
+    z = float((np.interp(outline[:, 0], bone[:, 0], bone[:, 1]) - outline[:, 1]).min()) - rng.uniform(0.4, 3) * s
+    outline = outline + [0.0, z]
     # Nobody outlines a tendon that looks like the muscle around it: it is brighter, or dark where the beam is tilted.
     contrast = rng.uniform(4, 13) if rng.random() < _TENDON_BRIGHT else rng.uniform(-12, -5)
     lines = [Interface(np.concatenate([outline, outline[:1]]), level(7, rng), rng.uniform(0.2, 0.5), 0.25)]
@@ -212,7 +220,7 @@ def _bundle(
 
 def _muscles(bone: Points, fascia: Points, eminence: Points, rng: Generator) -> list[Patch]:
     """Iliopsoas on the notch, sartorius and rectus lateral of it, pectineus medial."""
-    deep = np.stack([bone[:, 0], np.full(len(bone), _DEEP_MM)], axis=1)
+    deep = np.stack([bone[:, 0], np.full(len(bone), DEEP_MM)], axis=1)
     patches = [muscle(between(fascia, deep), rng)]
     middle = eminence + [rng.uniform(6, 14), -rng.uniform(8, 14)]
     patches.append(
@@ -238,7 +246,7 @@ def _muscles(bone: Points, fascia: Points, eminence: Points, rng: Generator) -> 
 
 def _adductors(bone: Points, fascia: Points, s: float, rng: Generator) -> list[Patch]:
     """Pectineus under the vessels, obturator externus on the bone."""
-    deep = np.stack([bone[:, 0], np.full(len(bone), _DEEP_MM)], axis=1)
+    deep = np.stack([bone[:, 0], np.full(len(bone), DEEP_MM)], axis=1)
     split = line_at(
         (float(fascia[:, 1].mean()) + float(bone[:, 1].min())) / 2 + rng.uniform(0, 4), rng.normal(0, 0.15), 0.6, rng
     )
@@ -269,15 +277,5 @@ def _head_edge(bone: Points, s: float, rng: Generator) -> tuple[list[Patch], lis
     if clear.sum() < 8:
         return [], []
     arc, halo = arc[clear], halo[clear]
-    inside = between(arc, np.stack([arc[:, 0], np.full(len(arc), _DEEP_MM)], axis=1))
-    patches = [Patch(between(halo, arc), level(-18, rng), 0.9), Patch(inside, level(-30, rng), 14.0, softness_mm=0.15)]
-    return patches, [_cortex(arc, rng)]
-
-
-def _bone_patch(bone: Points, rng: Generator) -> list[Patch]:
-    deep = np.stack([bone[:, 0], np.full(len(bone), _DEEP_MM)], axis=1)
-    return [Patch(between(bone, deep), level(-30, rng, 4), 14.0, softness_mm=0.15)]
-
-
-def _cortex(bone: Points, rng: Generator) -> Interface:
-    return Interface(bone, level(24, rng, 4), rng.uniform(0.2, 0.45), rng.uniform(0.5, 1.1), True)
+    patches = [Patch(between(halo, arc), level(-18, rng), 0.9), bone_below(arc, rng)]
+    return patches, [cortex(arc, rng)]

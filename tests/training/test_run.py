@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from datasets.phantom.generate import phantoms
+from datasets.sample import VESSEL, VESSEL_ID, Truth
 from datasets.store import write_store
 from model.anatomy import View
 from model.network.served import ServedNetwork
@@ -19,7 +20,7 @@ from model.spec import METADATA_KEY, SpecError, Temperatures
 from training import loop
 from training.evaluate import FrameScore, evaluate, summarise
 from training.export import ParityError, check_parity, export, untrained, write_network
-from training.loop import train
+from training.loop import DataFolders, train
 from training.recipe import Recipe, load_recipe
 
 RECIPES = Path(loop.__file__).parent / "recipes"
@@ -34,9 +35,22 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(data, tmp_path_factory):
+def vessels(tmp_path_factory):
+    """A set labelled for vessels only, as scans of another study come."""
+    folder = tmp_path_factory.mktemp("data") / "vessels"
+    partly = []
+    for sample in phantoms(range(6_100_000, 6_100_006), View.INFEROMEDIAL, workers=1):
+        mask = np.where(np.isin(sample.truth.mask, (4, 5)), VESSEL_ID, 0).astype(np.uint8)
+        truth = Truth(View.OTHER, mask, np.full((9, 2), np.nan), labelled=(VESSEL,))
+        partly.append(replace(sample, truth=truth))
+    write_store(partly, folder, provenance="phantoms", licence="none")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(data, vessels, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    train(TINY, data, folder)
+    train(TINY, DataFolders(data, (vessels,)), folder)
     return folder
 
 
@@ -50,7 +64,7 @@ def test_a_run_leaves_all_it_should(run):
     assert len((run / "metrics.jsonl").read_text().splitlines()) == TINY.epochs
 
 
-def test_a_resumed_run_ends_as_an_uninterrupted_one(run, data, tmp_path, monkeypatch):
+def test_a_resumed_run_ends_as_an_uninterrupted_one(run, data, vessels, tmp_path, monkeypatch):
     folder = tmp_path / "stopped"
 
     def killed(*_):
@@ -59,23 +73,23 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(run, data, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(loop, "_tell", killed)
         with pytest.raises(KeyboardInterrupt):
-            train(TINY, data, folder)
+            train(TINY, DataFolders(data, (vessels,)), folder)
     assert len(weights(folder)["history"]) == 1
-    train(TINY, data, folder, resume=True)
+    train(TINY, DataFolders(data, (vessels,)), folder, resume=True)
     here, there = weights(run)["network"], weights(folder)["network"]
     assert all(torch.equal(here[name], there[name]) for name in here)
 
 
 def test_a_run_is_not_overwritten_and_not_mixed(run, data):
     with pytest.raises(ValueError, match="--resume"):
-        train(TINY, data, run)
+        train(TINY, DataFolders(data), run)
     with pytest.raises(ValueError, match="another recipe"):
-        train(replace(TINY, seed=99), data, run, resume=True)
+        train(replace(TINY, seed=99), DataFolders(data), run, resume=True)
 
 
 def test_an_unknown_device_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match="cpu, gpu"):
-        train(TINY, data, tmp_path / "r", device="tpu")
+        train(TINY, DataFolders(data), tmp_path / "r", device="tpu")
 
 
 def test_export_reads_and_carries_its_spec(run, data, tmp_path):

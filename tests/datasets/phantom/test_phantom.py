@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from datasets.phantom.acoustics import _complex_noise, _spread
 from datasets.phantom.body import draw_body
 from datasets.phantom.cine import cine
+from datasets.phantom.focused import _spread
 from datasets.phantom.generate import phantom, phantoms
 from datasets.phantom.longitudinal import longitudinal
 from datasets.phantom.scanner import LINES, ROWS, Beam, Probe, draw_probe
 from datasets.phantom.scene import band
+from datasets.phantom.sounding import complex_noise
 from model.anatomy import HIP_VIEWS, LANDMARKS, View, structure, structures_of
 from model.geometry import perpendicular_span, sagitta
 
@@ -127,7 +128,7 @@ def test_speckle_is_fully_developed():
     rng = np.random.default_rng(0)
     probe = Probe("linear", 40, 0, 0, 45, 8)
     beam = Beam(0.6, 3, 2, 0.6, 1.2, -40, -60, -60, 1)
-    envelope = np.abs(_spread(_complex_noise(rng), probe, beam))[60:-60, 20:-20]
+    envelope = np.abs(_spread(complex_noise(rng), probe, beam))[60:-60, 20:-20]
     assert envelope.mean() / envelope.std() == pytest.approx(1.91, abs=0.1)
 
 

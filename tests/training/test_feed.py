@@ -1,0 +1,47 @@
+"""The feed: a share of extra examples in every batch, everything seen, the same again from the same seed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from training.feed import Example, Mix, batches
+
+
+def example(level, view=0):
+    picture = np.full((32, 32), level, np.uint8)
+    return Example(picture, np.zeros((32, 32), np.uint8), np.full((6, 2), np.nan), view, -1, ())
+
+
+MAIN = tuple(example(50, 0) for _ in range(23))
+EXTRA = tuple(example(200, 1) for _ in range(3))
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.25, 2), (0.5, 4)])
+def test_each_batch_holds_its_share(share, count):
+    mix = Mix(MAIN, EXTRA, share)
+    fed = list(batches(mix, 8, seed=1, epoch=0))
+    assert len(fed) == mix.steps(8) == 23 // (8 - count)
+    assert all(int(batch.target.view.sum()) == count for batch in fed)
+
+
+def test_without_extra_examples_the_share_is_nothing():
+    assert Mix(MAIN, (), 0.5).steps(8) == 2
+
+
+def test_main_examples_come_once_and_extra_ones_come_round_drawn_anew():
+    named = tuple(replace(one, gsus=k % 4, view=k) for k, one in enumerate(MAIN))
+    fed = list(batches(Mix(named, tuple(replace(e, view=100) for e in EXTRA), 0.5), 8, seed=1, epoch=0))
+    seen = torch.cat([batch.target.view for batch in fed])
+    assert sorted(seen[seen < 100].tolist()) == sorted(set(seen[seen < 100].tolist()))
+    pictures = torch.cat([batch.pictures[batch.target.view == 100] for batch in fed])
+    assert len(pictures) == 20
+    assert len({one.numpy().tobytes() for one in pictures}) > 15
+
+
+def test_the_same_seed_and_epoch_give_the_same_batches():
+    mix = Mix(MAIN, EXTRA, 0.25)
+    one, again, other = (list(batches(mix, 8, seed, epoch)) for seed, epoch in ((1, 2), (1, 2), (1, 3)))
+    assert all(torch.equal(a.pictures, b.pictures) for a, b in zip(one, again, strict=True))
+    assert not all(torch.equal(a.pictures, b.pictures) for a, b in zip(one, other, strict=True))
