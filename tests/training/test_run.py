@@ -18,7 +18,7 @@ from model.reading import Reader
 from model.runtime import Session
 from model.spec import METADATA_KEY, SpecError, Temperatures
 from training import loop
-from training.evaluate import FrameScore, evaluate, summarise
+from training.evaluate import evaluate
 from training.export import ParityError, check_parity, export, untrained, write_network
 from training.loop import DataFolders, train
 from training.recipe import Recipe, load_recipe
@@ -174,44 +174,3 @@ def test_the_default_recipe_fits_in_an_hour():
     recipe = load_recipe(RECIPES / "starter.toml")
     assert isinstance(recipe, Recipe)
     assert 0 < recipe.minutes <= 60
-
-
-def score(gsus, told, **changes):
-    nothing = (float("nan"),) * 9
-    return replace(
-        FrameScore(
-            0,
-            View.LONGITUDINAL,
-            View.LONGITUDINAL,
-            nothing,
-            (False,) * 9,
-            (False,) * 9,
-            (True,) * 9,
-            nothing,
-            gsus,
-            told,
-            6.0,
-            6.5,
-        ),
-        **changes,
-    )
-
-
-def test_figures_worked_out_on_paper():
-    scores = (
-        score(0, 0, landmark_error_mm=(1.0, 3.0, float("inf"), *(float("nan"),) * 6)),
-        score(1, 2),
-        score(3, None),
-        score(2, 2, told_distance_mm=5.5),
-        score(None, 1, view=View.OTHER, found=(True, *(False,) * 8)),
-    )
-    e = summarise(scores, "m", "s", "paper")
-    assert e.view_accuracy == pytest.approx(4 / 5)
-    assert (e.gsus_frames, e.gsus_answered) == (4, 3 / 4)
-    assert (e.gsus_exact, e.gsus_within_one, e.gsus_exact_of_all) == pytest.approx((2 / 3, 1.0, 2 / 4))
-    assert e.landmark_median_mm == pytest.approx(2.0)
-    assert e.landmark_found == pytest.approx(2 / 3)
-    assert e.landmark_share_under_2_mm == pytest.approx(1 / 3)
-    assert e.capsule_bias_mm == pytest.approx(np.mean([0.5, 0.5, 0.5, -0.5, 0.5]))
-    assert (e.other_with_structures, e.other_with_grade) == (1.0, 1.0)
-    assert e.structure("aiis").false == pytest.approx(1 / 5)

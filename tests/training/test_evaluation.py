@@ -1,0 +1,147 @@
+"""The figures of an examination, each against a value worked out on paper."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from datasets.sample import Acquisition
+from model.anatomy import STRUCTURES, View
+from training.evaluation.figures import Evaluation, summarise
+from training.evaluation.reliability import reliability, risk_coverage
+from training.evaluation.report import table, write_report
+from training.evaluation.score import FrameScore, GradeScore, StructureScore, compare_masks
+
+NAN, INF = float("nan"), float("inf")
+LOOKED_FOR = tuple(StructureScore(labelled=True) for _ in STRUCTURES)
+NOWHERE = (NAN,) * 9
+
+
+def score(truth: int | None, told: int | None, **changes) -> FrameScore:
+    """A longitudinal frame without structures."""
+    plain = FrameScore(
+        0,
+        f"patient {truth} {told}",
+        View.LONGITUDINAL,
+        View.LONGITUDINAL,
+        0.95,
+        LOOKED_FOR,
+        NOWHERE,
+        NOWHERE,
+        GradeScore(truth, told, told, 0.8),
+        6.0,
+        6.5,
+    )
+    return replace(plain, **changes)
+
+
+def with_structure(row: int, one: StructureScore) -> tuple[StructureScore, ...]:
+    return (*LOOKED_FOR[:row], one, *LOOKED_FOR[row + 1 :])
+
+
+def figures(*scores: FrameScore) -> Evaluation:
+    return summarise(scores, "m", "s", "paper")
+
+
+def test_view_grade_and_capsule():
+    e = figures(
+        score(0, 0),
+        score(1, 2),
+        score(3, None),
+        score(2, 2, told_distance_mm=5.5),
+        score(None, 1, view=View.OTHER, structures=with_structure(0, StructureScore(True, found=True))),
+    )
+    assert e.view_accuracy == pytest.approx(4 / 5)
+    assert (e.gsus.frames, e.gsus.answered) == (4, 3 / 4)
+    assert (e.gsus.exact, e.gsus.within_one, e.gsus.exact_of_all) == pytest.approx((2 / 3, 1.0, 2 / 4))
+    assert e.capsule.bias_mm == pytest.approx(np.mean([0.5, 0.5, 0.5, -0.5, 0.5]))
+    assert (e.other_with_structures, e.other_with_grade) == (1.0, 1.0)
+    assert e.structure("aiis").false == pytest.approx(1 / 5)
+    assert e.structure_false == pytest.approx(1 / 45)
+
+
+def test_landmarks_count_the_lost_ones():
+    errors = (1.0, 3.0, INF, *NOWHERE[3:])
+    e = figures(score(0, 0, landmark_error_mm=errors, landmark_spread_mm=(0.6, 0.6, NAN, *NOWHERE[3:])))
+    told = e.landmarks
+    assert (told.median_mm, told.found, told.share_under_2_mm) == pytest.approx((2.0, 2 / 3, 1 / 3))
+    assert told.within_spread == pytest.approx(0.5)
+
+
+def test_kappa_is_weighted_by_the_square_and_its_interval_holds_it():
+    pairs = [(g, g) for g in (0, 1, 2, 3) for _ in range(5)] + [(0, 1), (3, 2)]
+    e = figures(*(score(a, b, patient=str(k)) for k, (a, b) in enumerate(pairs)))
+    truth, told = np.array(pairs).T
+    wrong = np.mean((truth - told) ** 2)
+    chance = np.mean((truth[:, None] - told[None]) ** 2)
+    assert e.gsus.kappa == pytest.approx(1 - wrong / chance)
+    assert e.gsus.kappa_interval[0] < e.gsus.kappa < e.gsus.kappa_interval[1] <= 1
+
+
+def test_groups_split_the_frames():
+    e = figures(
+        score(0, 0, age_years=2.0, acquisition=Acquisition("linear", bmi=17.0)),
+        score(1, 1, age_years=40.0, acquisition=Acquisition("curvilinear", bmi=31.0), told_view=View.OTHER),
+    )
+    told = {(g.factor, g.group): g for g in e.groups}
+    assert told["age", "1: under 3 years"].frames == 1
+    assert told["BMI", "4: from 30 kg/m2"].view == 0
+    assert told["probe", "linear"].view == 1
+    assert ("gain", "1: under -4 dB") not in told
+
+
+def square(left: int, top: int, side: int = 20) -> np.ndarray:
+    mask = np.zeros((60, 60), bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def test_a_mask_moved_by_two_pixels():
+    one = compare_masks(square(10, 10), square(12, 10), (0.4, 0.4), 0.9)
+    assert one.dice == pytest.approx(18 / 20)
+    assert one.precision == pytest.approx(18 / 20)
+    assert one.nsd == pytest.approx(1.0)
+    assert one.hd95_mm == pytest.approx(0.8)
+
+
+def test_surface_dice_counts_the_border_beyond_a_millimetre():
+    # The two upright sides lie 2 mm away: about half of each border is out of reach.
+    one = compare_masks(square(10, 10), square(12, 10), (1.0, 1.0), 0.9)
+    assert 0.5 < one.nsd < 0.75
+
+
+def test_unequal_spacing_is_heeded():
+    across = compare_masks(square(10, 10), square(12, 10), (0.1, 1.0))
+    down = compare_masks(square(10, 10), square(10, 12), (0.1, 1.0))
+    assert across.hd95_mm == pytest.approx(2.0)
+    assert down.hd95_mm == pytest.approx(0.2)
+
+
+def test_a_missed_structure_and_a_missing_scale():
+    missed = compare_masks(square(10, 10), np.zeros((60, 60), bool), (0.4, 0.4))
+    assert (missed.found, missed.dice, missed.nsd, missed.hd95_mm) == (False, 0.0, 0.0, INF)
+    unscaled = compare_masks(square(10, 10), square(10, 10), None)
+    assert unscaled.dice == 1
+    assert np.isnan([unscaled.nsd, unscaled.hd95_mm]).all()
+    invented = compare_masks(np.zeros((60, 60), bool), square(10, 10), (0.4, 0.4), 0.7)
+    assert (invented.wanted, invented.found, invented.precision) == (False, True, 0.0)
+
+
+def test_the_calibration_error_is_the_weighted_gap():
+    told = reliability(np.array([0.95, 0.95, 0.95, 0.95, 0.25]), np.array([1.0, 1, 1, 0, 1]))
+    assert told.error == pytest.approx((4 * abs(0.95 - 0.75) + abs(0.25 - 1)) / 5)
+    assert [count for *_, count in told.bins] == [1, 4]
+    assert np.isnan(reliability(np.array([]), np.array([])).error)
+
+
+def test_risk_falls_as_the_doubtful_are_left_out():
+    curve = risk_coverage(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1.0, 1, 0, 0]), steps=4)
+    assert curve == ((0.25, 0.0), (0.5, 0.0), (0.75, pytest.approx(1 / 3)), (1.0, 0.5))
+
+
+def test_the_report_names_what_the_frames_are(tmp_path):
+    e = figures(score(0, 0), score(1, 1, vessel_dice=0.5))
+    write_report(e, [], tmp_path)
+    assert "paper" in (tmp_path / "report.html").read_text()
+    assert "paper" in table(e)
+    assert "0.500 Dice on 1 frames" in table(e)
