@@ -18,27 +18,43 @@ from model.findings import Findings
 from model.measure import Measurement
 
 SHAPES: Final = ("capsule normal", "capsule distended, concave", "capsule straight", "capsule convex")
+_GRADES_OF_SHAPE: Final = {"concave": (0, 1), "straight": (2, 2), "convex": (3, 3)}
 
 
 @dataclass(frozen=True, slots=True)
 class GradeRules:
-    """Every number a grade depends on."""
+    """All that grades depend on; a capsule is straight while its sagitta is under `straight_ratio` of its chord."""
 
-    version: str = "1"
+    version: str = "2"
+    straight_ratio: float = 0.025
     literal_half: float = 0.5
     calibrated_fractions: tuple[float, float] = (0.06, 0.12)
     normal_at_birth_mm: float = 3.7
     normal_at_sixteen_mm: float = 6.7
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What the network says of the grade: probabilities (4,), and the threshold below which it is withheld."""
+
+    probabilities: NDArray[np.float32]
+    threshold: float
+
+
 @dataclass(frozen=True, slots=True)
 class Gsus:
-    """Grey-scale grade 0..3 with the probability of each; `grade` None with its reason where not gradable."""
+    """Grey-scale grade 0..3 with the probability of each; `grade` None with its reason where not gradable.
+
+    `shape` is the capsule's measured shape (concave, straight, convex; None unmeasured), `review` why a person should
+    look: the learned grade and the measured shape lie more than one grade apart.
+    """
 
     grade: int | None
     probabilities: tuple[float, ...]
     evidence: str
     reason: str | None = None
+    shape: str | None = None
+    review: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +91,39 @@ def not_gradable(reason: str) -> Solar:
 def grade_gsus(
     findings: Findings,
     measurements: tuple[Measurement, ...],
-    probabilities: NDArray[np.float32],
-    threshold: float,
+    learned: Learned,
     age_years: float | None,
+    rules: GradeRules,
 ) -> Gsus:
     """The learned grade with the measured shape as its evidence; not gradable where the recess is not delineated."""
     reason = findings.withheld or why_not_gradable(findings)
     if reason is not None:
         return Gsus(None, (), "", reason)
-    told = tuple(float(p) for p in probabilities)
-    best = int(np.argmax(probabilities))
-    evidence = _evidence(best, measurements, age_years)
-    if told[best] < threshold:
-        return Gsus(None, told, evidence, f"grade uncertain ({told[best]:.2f}, needs {threshold:.2f})")
-    return Gsus(best, told, evidence)
+    told = tuple(float(p) for p in learned.probabilities)
+    best = int(np.argmax(learned.probabilities))
+    evidence = _evidence(best, measurements, age_years, rules)
+    shape = measured_shape(measurements, rules)
+    if told[best] < learned.threshold:
+        return Gsus(None, told, evidence, f"grade uncertain ({told[best]:.2f}, needs {learned.threshold:.2f})", shape)
+    return Gsus(best, told, evidence, shape=shape, review=_disagreement(best, shape))
+
+
+def measured_shape(measurements: tuple[Measurement, ...], rules: GradeRules) -> str | None:
+    """The capsule's shape by its sagitta over its chord; None where that was not measured."""
+    ratio = next((m.value for m in measurements if m.name == "capsule_sagitta_ratio"), None)
+    if ratio is None:
+        return None
+    if abs(ratio) < rules.straight_ratio:
+        return "straight"
+    return "convex" if ratio > 0 else "concave"
+
+
+def _disagreement(grade: int, shape: str | None) -> str | None:
+    if shape is None:
+        return f"review: grade {grade} was learned, the capsule's shape could not be measured"
+    low, high = _GRADES_OF_SHAPE[shape]
+    apart = max(low - grade, grade - high, 0)
+    return f"review: grade {grade} was learned, the capsule is {shape}" if apart > 1 else None
 
 
 def why_not_gradable(findings: Findings) -> str | None:
@@ -134,6 +169,8 @@ def combine(gsus: Gsus, pdus: Pdus) -> Combined:
     """EULAR-OMERACT: the higher of both; an absent Doppler picture never lowers GSUS."""
     if gsus.grade is None:
         return Combined(None, gsus.reason)
+    if gsus.review is not None:
+        return Combined(None, gsus.review)
     if pdus.calibrated is None:
         return Combined(gsus.grade)
     if gsus.grade == 0 and pdus.calibrated > 0:
@@ -146,7 +183,7 @@ def normal_capsule_distance_mm(age_years: float, rules: GradeRules) -> float:
     return float(np.interp(age_years, (0.5, 16.0), (rules.normal_at_birth_mm, rules.normal_at_sixteen_mm)))
 
 
-def _evidence(grade: int, measurements: tuple[Measurement, ...], age_years: float | None) -> str:
+def _evidence(grade: int, measurements: tuple[Measurement, ...], age_years: float | None, rules: GradeRules) -> str:
     values = {m.name: m.value for m in measurements}
     words = SHAPES[grade]
     ratio, distance = values.get("capsule_sagitta_ratio"), values.get("capsule_distance")
@@ -155,5 +192,5 @@ def _evidence(grade: int, measurements: tuple[Measurement, ...], age_years: floa
     if distance is not None:
         words += f", {distance:.1f} mm"
         if age_years is not None:
-            words += f" (median at this age {normal_capsule_distance_mm(age_years, GradeRules()):.1f} mm)"
+            words += f" (median at this age {normal_capsule_distance_mm(age_years, rules):.1f} mm)"
     return words

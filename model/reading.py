@@ -14,7 +14,7 @@ from model.doppler import has_colour_flow, measure_flow
 from model.findings import Findings, FoundLandmark, FoundStructure, find
 from model.frame import Frame, Spacing
 from model.geometry import Placement
-from model.grade import GradeRules, Pdus, Solar, combine, grade_gsus, grade_pdus, not_gradable
+from model.grade import GradeRules, Learned, Pdus, Solar, combine, grade_gsus, grade_pdus, not_gradable
 from model.measure import Measurement, Target, measure, targets
 from model.preprocess import Box, exposure_fault, find_sector, letterbox
 from model.runtime import Maps, Session
@@ -157,7 +157,8 @@ class Reader:
         if fault is not None:
             return not_gradable(fault)
         measurements, maps = evidence
-        gsus = grade_gsus(findings, measurements, maps.gsus, self._session.spec.thresholds.grade, frame.age_years)
+        learned = Learned(maps.gsus, self._session.spec.thresholds.grade)
+        gsus = grade_gsus(findings, measurements, learned, frame.age_years, self._rules)
         pdus = self._grade_doppler(frame, sector, findings)
         return Solar(gsus, pdus, combine(gsus, pdus))
 

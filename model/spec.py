@@ -43,11 +43,12 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Temperatures:
-    """Divisors of the logits, already applied inside the graph; kept for the record."""
+    """Divisors of the logits, and the factor of the landmarks' spread; already applied inside the graph."""
 
     view: float = 1.0
     structures: float = 1.0
     gsus: float = 1.0
+    spread: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

@@ -7,6 +7,7 @@ import numpy as np
 import orjson
 
 from model.anatomy import VIEWS
+from model.findings import FoundLandmark
 from model.geometry import Points
 from model.measure import Measurement, Target
 from model.reading import NOTICE, SCHEMA, Reading, StructureReading
@@ -47,10 +48,7 @@ def reading_body(reading: Reading) -> Body:
             "probabilities": {str(v): round(p, 4) for v, p in zip(VIEWS, view.probabilities, strict=True)},
         },
         "structures": [_structure(s) for s in reading.structures],
-        "landmarks": [
-            {"name": p.name, "x": round(p.x, 2), "y": round(p.y, 2), "confidence": round(p.confidence, 4)}
-            for p in reading.landmarks
-        ],
+        "landmarks": [_landmark(p) for p in reading.landmarks],
         "targets": [_target(t) for t in reading.targets],
         "measurements": [_measurement(m) for m in reading.measurements],
         "solar": {
@@ -59,12 +57,24 @@ def reading_body(reading: Reading) -> Body:
                 "probabilities": [round(p, 4) for p in solar.gsus.probabilities] or None,
                 "evidence": solar.gsus.evidence or None,
                 "reason": solar.gsus.reason,
+                "shape": solar.gsus.shape,
+                "review": solar.gsus.review,
             },
             "pdus": {"literal": solar.pdus.literal, "calibrated": solar.pdus.calibrated, "reason": solar.pdus.reason},
             "combined": {"grade": solar.combined.grade, "reason": solar.combined.reason},
         },
         "warnings": reading.warnings,
         "timings_ms": {t.stage: round(t.ms, 3) for t in reading.timings},
+    }
+
+
+def _landmark(point: FoundLandmark) -> Body:
+    return {
+        "name": point.name,
+        "x": round(point.x, 2),
+        "y": round(point.y, 2),
+        "confidence": round(point.confidence, 4),
+        "spread_px": round(point.spread_px, 2) if point.spread_px else None,
     }
 
 

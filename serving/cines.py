@@ -33,7 +33,7 @@ async def readings_of(engine: Engine, cine: DicomCine, options: FrameOptions, pi
         frame, reading = answered
         count += 1
         views[str(reading.view.name)] += 1
-        if reading.solar.gsus.grade is not None:
+        if reading.solar.gsus.grade is not None and reading.solar.gsus.review is None:
             grades[reading.solar.gsus.grade] += 1
         extra = {"picture": data_uri(frame)} if pictures else {}
         yield encode_reading(reading, **extra) + b"\n"

@@ -99,7 +99,8 @@ def _measurements(canvas: Rgb, reading: Reading, scale: float) -> None:
 def _banner(canvas: Rgb, reading: Reading, scale: float) -> None:
     gsus = reading.solar.gsus
     view = str(reading.view.name).replace("_", " ")
-    graded = f"SOLAR GSUS {gsus.grade}: {gsus.evidence}" if gsus.grade is not None else f"not graded: {gsus.reason}"
+    told = f"SOLAR GSUS {gsus.grade}: {gsus.review or gsus.evidence}"
+    graded = told if gsus.grade is not None else f"not graded: {gsus.reason}"
     bottom = canvas.shape[0] - round(8 * scale)
     _text(canvas, f"{view} ({reading.view.confidence:.2f})   {graded}", (8, bottom), 0.45 * scale, _WHITE)
     (width, height), _ = cv2.getTextSize(NOTICE, _FONT, 0.38 * scale, 1)

@@ -50,12 +50,13 @@ class StructureBody(_Body):
 
 
 class LandmarkBody(_Body):
-    """A point in frame pixels."""
+    """A point in frame pixels; `spread_px` is the SD of its place, null for a structure's centroid."""
 
     name: str
     x: float
     y: float
     confidence: float
+    spread_px: float | None
 
 
 class TargetBody(_Body):
@@ -81,12 +82,14 @@ class MeasurementBody(_Body):
 
 
 class GsusBody(_Body):
-    """Grey-scale grade 0..3, or null with the reason."""
+    """Grey-scale grade 0..3, or null with the reason; `review` where grade and measured shape disagree."""
 
     grade: int | None
     probabilities: list[float] | None
     evidence: str | None
     reason: str | None
+    shape: Literal["concave", "straight", "convex"] | None
+    review: str | None
 
 
 class PdusBody(_Body):

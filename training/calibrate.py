@@ -1,4 +1,7 @@
-"""Temperatures of view, structures and grade, fitted on a split of their own (never the one they are examined on)."""
+"""Temperatures of view, structures and grade, and the landmarks' spread, fitted on a split of their own.
+
+Never the one they are examined on.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,18 +10,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.network.hipnet import HipNet
-from model.network.served import grade_probabilities
+from model.network.hipnet import HipNet, Logits
+from model.network.served import decode_landmarks, grade_probabilities
 from model.spec import Temperatures
-from training.feed import Example, plain_batches
+from training.feed import Batch, Example, plain_batches
 
 _GRID = np.exp(np.linspace(np.log(0.7), np.log(4.0), 60))
 """From 0.7 up: logits never wrong on their calibration split would ask for 0 and know nothing of overconfidence."""
 
+_FEW = 20
+"""Of fewer answers nothing is fitted."""
+_WITHIN_TWO_SD = 1 - float(np.exp(-2))
+
 
 @dataclass(frozen=True, slots=True)
 class _Collected:
-    """Logits with their answers: rows of view, of grade, and of pixels read as a structure (fully labelled frames)."""
+    """Logits with their answers: rows of view, of grade, and of pixels read as a structure (fully labelled frames).
+
+    `misses` is each landmark's error over its spread.
+    """
 
     view: Tensor
     view_truth: Tensor
@@ -26,6 +36,7 @@ class _Collected:
     gsus_truth: Tensor
     pixels: Tensor
     pixel_truth: Tensor
+    misses: Tensor
 
 
 def fit_temperatures(network: HipNet, examples: tuple[Example, ...]) -> Temperatures:
@@ -37,11 +48,19 @@ def fit_temperatures(network: HipNet, examples: tuple[Example, ...]) -> Temperat
         view=_best(told.view, told.view_truth, lambda logits: logits.softmax(dim=1)),
         structures=_best(told.pixels, told.pixel_truth, lambda logits: logits.softmax(dim=1)),
         gsus=_best(told.gsus, told.gsus_truth, grade_probabilities),
+        spread=_spread(told.misses),
     )
 
 
+def _spread(misses: Tensor) -> float:
+    """The factor by which 86 % of the errors lie within twice the spread, as with a Gaussian in the plane."""
+    if len(misses) < _FEW:
+        return 1.0
+    return max(float(torch.quantile(misses, _WITHIN_TWO_SD)) / 2, 0.1)
+
+
 def _best(logits: Tensor, truth: Tensor, probabilities: Callable[[Tensor], Tensor]) -> float:
-    if len(truth) < 20:
+    if len(truth) < _FEW:
         return 1.0
     rows = torch.arange(len(truth))
     losses = [float(-probabilities(logits / t)[rows, truth].clamp(min=1e-6).log().mean()) for t in _GRID]
@@ -62,7 +81,15 @@ def _collect(network: HipNet, examples: tuple[Example, ...]) -> _Collected:
             told = ((won > 0) & complete[:, None, None]).flatten().nonzero().squeeze(1)
             some = told[torch.randperm(len(told), generator=picker)[:4000]]
             pixels = logits.structures.permute(0, 2, 3, 1).reshape(-1, logits.structures.shape[1])[some]
-            parts.append(
-                (logits.view, target.view, logits.gsus[known], target.gsus[known], pixels, ids.flatten()[some])
-            )
+            grades = (logits.gsus[known], target.gsus[known])
+            parts.append((logits.view, target.view, *grades, pixels, ids.flatten()[some], _misses(logits, batch)))
     return _Collected(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _misses(logits: Logits, batch: Batch) -> Tensor:
+    """Errors of the landmarks that are there, over their spread."""
+    told = decode_landmarks(logits.heat, logits.presence, batch.pictures.shape[3] / logits.heat.shape[3])
+    errors = (told[..., :2] - batch.target.points).norm(dim=2)
+    there = torch.isfinite(errors)
+    misses: Tensor = (errors / told[..., 3].clamp(min=1e-3))[there]
+    return misses

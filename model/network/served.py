@@ -28,6 +28,7 @@ class ServedNetwork(nn.Module):
         labels = structures.argmax(dim=1)
         certainty = winning_probability(structures / self.temperatures.structures)
         landmarks = decode_landmarks(logits.heat, logits.presence, frame.shape[2] / logits.heat.shape[3])
+        landmarks = torch.cat([landmarks[..., :3], landmarks[..., 3:] * self.temperatures.spread], dim=2)
         view = (logits.view / self.temperatures.view).softmax(dim=1)
         return (
             labels.to(torch.uint8),

@@ -9,7 +9,7 @@ export function showReading(reading, hidden, redraw) {
   const { gsus, pdus } = reading.solar;
   at("grade").textContent = gsus.grade ?? "not graded";
   at("grade").classList.toggle("none", gsus.grade === null);
-  at("evidence").textContent = gsus.grade === null ? gsus.reason : gsus.evidence;
+  at("evidence").textContent = gsus.grade === null ? gsus.reason : [gsus.evidence, gsus.review].filter(Boolean).join("; ");
   at("bars").replaceChildren(...(gsus.probabilities ?? []).map(bar));
   at("doppler").textContent = pdus.calibrated === null ? `Power Doppler: ${pdus.reason}`
     : `Power Doppler: ${pdus.calibrated} calibrated, ${pdus.literal} literal`;

@@ -7,8 +7,18 @@ from model.anatomy import Tissue, View
 from model.doppler import Flow
 from model.findings import find, outlines, polygon_area, polygon_centroid
 from model.frame import Frame, whole_frame
-from model.grade import Combined, GradeRules, Gsus, Pdus, combine, grade_gsus, grade_pdus, normal_capsule_distance_mm
-from model.measure import NO_SCALE, measure, targets
+from model.grade import (
+    Combined,
+    GradeRules,
+    Gsus,
+    Learned,
+    Pdus,
+    combine,
+    grade_gsus,
+    grade_pdus,
+    normal_capsule_distance_mm,
+)
+from model.measure import NO_SCALE, Measurement, measure, targets
 from model.spec import Thresholds
 from tests.model.maps import UNMOVED, maps_of, straight_joint
 
@@ -144,30 +154,56 @@ def test_without_a_scale_a_target_has_no_safety():
 def test_the_grade_comes_with_its_evidence():
     labels, points, view = straight_joint()
     findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
-    gsus = grade_gsus(findings, measure(findings, SCALED), np.array([0.02, 0.08, 0.85, 0.05]), 0.4, 10)
-    assert gsus.grade == 2
+    learned = Learned(np.array([0.02, 0.08, 0.85, 0.05]), 0.4)
+    gsus = grade_gsus(findings, measure(findings, SCALED), learned, 10, GradeRules())
+    assert (gsus.grade, gsus.shape, gsus.review) == (2, "convex", None)
     assert "straight" in gsus.evidence
     assert "mm" in gsus.evidence
+
+
+@pytest.mark.parametrize(
+    ("grade", "ratio", "shape", "review"),
+    [
+        (0, -0.06, "concave", False),
+        (1, -0.06, "concave", False),
+        (2, -0.06, "concave", False),
+        (3, -0.06, "concave", True),
+        (0, 0.0, "straight", True),
+        (1, 0.02, "straight", False),
+        (3, -0.02, "straight", False),
+        (1, 0.08, "convex", True),
+        (2, 0.08, "convex", False),
+        (2, None, None, True),
+    ],
+)
+def test_grade_and_measured_shape_agree_within_one_or_ask_for_review(grade, ratio, shape, review):
+    labels, points, view = straight_joint()
+    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    measured = (Measurement("capsule_sagitta_ratio", ratio, "1", np.empty((0, 2))),)
+    gsus = grade_gsus(findings, measured, Learned(np.eye(4)[grade], 0.4), None, GradeRules())
+    assert (gsus.grade, gsus.shape) == (grade, shape)
+    assert (gsus.review is not None) == review
+    assert combine(gsus, Pdus(None, None)) == Combined(None if review else grade, gsus.review)
 
 
 def test_an_uncertain_grade_is_withheld():
     labels, points, view = straight_joint()
     findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
-    gsus = grade_gsus(findings, (), np.array([0.3, 0.3, 0.2, 0.2]), 0.4, None)
+    gsus = grade_gsus(findings, (), Learned(np.array([0.3, 0.3, 0.2, 0.2]), 0.4), None, GradeRules())
     assert gsus.grade is None
     assert "uncertain" in (gsus.reason or "")
 
 
 def test_another_view_is_not_gradable():
     findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, Thresholds())
-    assert grade_gsus(findings, (), np.ones(4) / 4, 0.1, None).grade is None
+    assert grade_gsus(findings, (), Learned(np.ones(4) / 4, 0.1), None, GradeRules()).grade is None
 
 
 def test_landmarks_out_of_order_are_not_gradable():
     labels, points, view = straight_joint()
     points["acetabular_rim"] = (240, 150)
     findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
-    gsus = grade_gsus(findings, (), np.array([0, 0, 1, 0]), 0.4, None)
+    gsus = grade_gsus(findings, (), Learned(np.array([0, 0, 1, 0]), 0.4), None, GradeRules())
     assert "follow" in (gsus.reason or "")
 
 
