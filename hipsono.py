@@ -193,14 +193,15 @@ def train(
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, gpu or gpu:N.")] = "cpu",
     extra: Annotated[list[Path] | None, typer.Option(help="Data sets mixed in at the recipe's extra_share.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Run folder whose network to start from.")] = None,
 ) -> None:
     """Train a network.  Example: hipsono train training/recipes/starter.toml --data data/starter -o runs/starter"""
     need_training()
-    from training.loop import DataFolders
+    from training.loop import Sources
     from training.loop import train as run
     from training.recipe import load_recipe
 
-    run(load_recipe(recipe), DataFolders(data, tuple(extra or ())), out, resume=resume, device=device)
+    run(load_recipe(recipe), Sources(data, tuple(extra or ()), weights), out, resume=resume, device=device)
 
 
 @app.command()

@@ -11,13 +11,13 @@ import onnxruntime
 import torch
 
 from datasets.split import read_split
-from datasets.store import open_store
+from datasets.store import Store, open_store
 from model.network.hipnet import HipNet
 from model.network.served import ServedNetwork
 from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, Temperatures
 from training.calibrate import fit_temperatures
 from training.feed import load_examples
-from training.loop import BEST, DATA, SPLIT, load_run
+from training.loop import BEST, SPLIT, Sources, load_run
 from training.recipe import Recipe
 
 OPSET: Final = 18
@@ -35,16 +35,20 @@ def export(run: Path, out: Path) -> None:
     Raises ValueError where the run is unfinished or its data set is gone, ParityError where the graphs differ.
     """
     recipe, network = load_run(run)
-    data = Path((run / DATA).read_text().strip())
-    store = open_store(data)
+    sources = Sources.of(run)
+    store = open_store(sources.data)
     split = read_split(run / SPLIT, store)
     temperatures = fit_temperatures(network, load_examples(store, split.calibration, recipe.input_px))
-    trained_on = f"{len(split.train)} frames: {store.provenance}"
+    trained_on = _told([(len(split.train), store), *((len(s), s) for s in map(open_store, sources.extra))])
     spec = NetworkSpec(
         recipe.name, recipe.version, trained_on, recipe.input_px, recipe.input_px, temperatures=temperatures
     )
     write_network(network, spec, out)
     sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, temperatures {temperatures}\n")
+
+
+def _told(parts: list[tuple[int, Store]]) -> str:
+    return "; ".join(f"{count} frames: {store.provenance}" for count, store in parts)
 
 
 def exported(run: Path) -> Path:

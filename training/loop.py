@@ -28,7 +28,7 @@ from training.losses import total_loss
 from training.progress import EpochFigures, write_progress
 from training.recipe import LossWeights, Recipe
 
-LAST, BEST, SPLIT, RECIPE, DATA = "last.pt", "best.pt", "split.json", "recipe.json", "data.txt"
+LAST, BEST, SPLIT, RECIPE, SOURCES = "last.pt", "best.pt", "split.json", "recipe.json", "sources.json"
 _FRACTIONS = (0.9, 0.05, 0.05)
 _SETTLING_FRAMES = 640
 
@@ -50,14 +50,25 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True)
-class DataFolders:
-    """The data set a run is trained and validated on, and others of which only a share is mixed in."""
+class Sources:
+    """The data set a run is trained and validated on, others of which a share is mixed in, a run to start from."""
 
-    main: Path
+    data: Path
     extra: tuple[Path, ...] = ()
+    weights: Path | None = None
+
+    def to_json(self) -> str:
+        folders = {"data": str(self.data.resolve()), "extra": [str(folder.resolve()) for folder in self.extra]}
+        return json.dumps({**folders, "weights": self.weights and str(self.weights.resolve())}, indent=1)
+
+    @classmethod
+    def of(cls, run: Path) -> "Sources":
+        """What a run was made of."""
+        raw = json.loads((run / SOURCES).read_text())
+        return cls(Path(raw["data"]), tuple(map(Path, raw["extra"])), raw["weights"] and Path(raw["weights"]))
 
 
-def train(recipe: Recipe, data: DataFolders, run: Path, *, resume: bool = False, device: str = "cpu") -> None:
+def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, device: str = "cpu") -> None:
     """Trains by the recipe on data sets into a run folder; with `resume` goes on where the run stopped.
 
     A killed run goes on from its last whole epoch and ends as it would have ended. Raises ValueError where the folder
@@ -69,15 +80,15 @@ def train(recipe: Recipe, data: DataFolders, run: Path, *, resume: bool = False,
     if (run / LAST).exists() and not resume:
         raise ValueError(f"{run} holds a run already: go on with --resume, or give another folder")
     _hold_recipe(recipe, run)
-    (run / DATA).write_text(str(data.main.resolve()))
-    store = open_store(data.main)
+    (run / SOURCES).write_text(sources.to_json())
+    store = open_store(sources.data)
     split = _split(store, run, recipe.seed)
-    training = _mix(load_examples(store, split.train, recipe.input_px), data.extra, recipe)
+    training = _mix(load_examples(store, split.train, recipe.input_px), sources.extra, recipe)
     validation = load_examples(store, split.validation, recipe.input_px)
     if len(training.main) < recipe.batch_size or not validation:
         counts = f"{len(training.main)} training and {len(validation)} validation frames"
-        raise ValueError(f"{data.main} gives {counts}: too few")
-    state = _start(recipe, training.steps(recipe.batch_size), place)
+        raise ValueError(f"{sources.data} gives {counts}: too few")
+    state = _start(recipe, training.steps(recipe.batch_size), sources.weights, place)
     if (run / LAST).exists():
         _load(state, run / LAST, place)
     counts = f"{len(training.main)} training and {len(training.extra)} extra, {len(validation)} validation frames"
@@ -188,9 +199,10 @@ def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) ->
     return float(loss.detach())
 
 
-def _start(recipe: Recipe, steps: int, place: torch.device) -> RunState:
+def _start(recipe: Recipe, steps: int, weights: Path | None, place: torch.device) -> RunState:
     torch.manual_seed(recipe.seed)
-    network = _network(recipe).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = _network(recipe) if weights is None else load_run(weights)[1].train()
+    network = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, avg_fn=_average(recipe.ema_decay))
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

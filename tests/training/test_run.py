@@ -20,7 +20,7 @@ from model.spec import METADATA_KEY, SpecError, Temperatures
 from training import loop
 from training.evaluate import evaluate
 from training.export import ParityError, check_parity, export, untrained, write_network
-from training.loop import DataFolders, train
+from training.loop import Sources, train
 from training.recipe import Recipe, load_recipe
 
 RECIPES = Path(loop.__file__).parent / "recipes"
@@ -50,7 +50,7 @@ def vessels(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data, vessels, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    train(TINY, DataFolders(data, (vessels,)), folder)
+    train(TINY, Sources(data, (vessels,)), folder)
     return folder
 
 
@@ -73,23 +73,31 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(run, data, vessels, tmp_path
     with monkeypatch.context() as patch:
         patch.setattr(loop, "_tell", killed)
         with pytest.raises(KeyboardInterrupt):
-            train(TINY, DataFolders(data, (vessels,)), folder)
+            train(TINY, Sources(data, (vessels,)), folder)
     assert len(weights(folder)["history"]) == 1
-    train(TINY, DataFolders(data, (vessels,)), folder, resume=True)
+    train(TINY, Sources(data, (vessels,)), folder, resume=True)
     here, there = weights(run)["network"], weights(folder)["network"]
     assert all(torch.equal(here[name], there[name]) for name in here)
 
 
 def test_a_run_is_not_overwritten_and_not_mixed(run, data):
     with pytest.raises(ValueError, match="--resume"):
-        train(TINY, DataFolders(data), run)
+        train(TINY, Sources(data), run)
     with pytest.raises(ValueError, match="another recipe"):
-        train(replace(TINY, seed=99), DataFolders(data), run, resume=True)
+        train(replace(TINY, seed=99), Sources(data), run, resume=True)
+
+
+def test_a_run_may_start_from_another(run, data, tmp_path):
+    train(replace(TINY, epochs=1, learning_rate=1e-9, ema_decay=0.0), Sources(data, weights=run), tmp_path / "more")
+    before, after = (torch.load(r / loop.BEST, weights_only=True)["network"] for r in (run, tmp_path / "more"))
+    name = "structures.weight"
+    assert torch.allclose(before[name], after[name], atol=1e-4)
+    assert Sources.of(tmp_path / "more").weights == run
 
 
 def test_an_unknown_device_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match="cpu, gpu"):
-        train(TINY, DataFolders(data), tmp_path / "r", device="tpu")
+        train(TINY, Sources(data), tmp_path / "r", device="tpu")
 
 
 def test_export_reads_and_carries_its_spec(run, data, tmp_path):
