@@ -184,8 +184,10 @@ def _reading_response(engine: Engine, upload: Upload) -> Response:
     decoded = time.perf_counter()
     reading = engine.reader.read(frame)
     timed = with_decode(reading, 1e3 * (decoded - started), 1e3 * (time.perf_counter() - started))
+    read = time.perf_counter()
     body = encode_reading(timed)
-    stages = ", ".join(f"{t.stage};dur={t.ms:.2f}" for t in timed.timings)
+    encoded = Timing("encode", 1e3 * (time.perf_counter() - read))
+    stages = ", ".join(f"{t.stage};dur={t.ms:.2f}" for t in (*timed.timings, encoded))
     return Response(body, media_type="application/json", headers={"Server-Timing": stages})
 
 

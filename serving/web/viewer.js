@@ -40,9 +40,16 @@ function begin() {
   return ++turn;
 }
 
-const query = () => {
-  const spacing = at("spacing").value.trim();
-  return spacing ? { spacing_mm: spacing } : {};
+// What the person knows of the frame; what was left empty is not sent.
+const query = () => Object.fromEntries(
+  [["spacing_mm", "spacing"], ["age_years", "age"], ["laterality", "laterality"]]
+    .map(([name, id]) => [name, at(id).value.trim()])
+    .filter(([, value]) => value),
+);
+
+const settings = () => {
+  const told = query();
+  return told.age_years ? { ...told, age_years: Number(told.age_years) } : told;
 };
 
 async function problem(response) {
@@ -133,7 +140,8 @@ async function openVideo(file, mine) {
   });
   const stream = new Stream();
   await stream.ready;
-  await stream.ask(JSON.stringify(query()));
+  const accepted = await stream.ask(JSON.stringify(settings()));
+  if (accepted.status) throw new Error(accepted.detail);
   const sheet = new OffscreenCanvas(video.videoWidth, video.videoHeight);
   const pen = sheet.getContext("2d");
   await video.play();
@@ -204,7 +212,7 @@ drop.addEventListener("drop", (event) => {
   if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
 });
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input[type=text], button")) return;
+  if (event.target.matches("input[type=text], select, button")) return;
   if (event.key === " " && frames.length > 1) { event.preventDefault(); setPlaying(!playing); }
   if (event.key === "ArrowRight" && frames.length > 1) show((shown + 1) % frames.length);
   if (event.key === "ArrowLeft" && frames.length > 1) show((shown + frames.length - 1) % frames.length);

@@ -56,8 +56,13 @@ def test_a_picture_is_read_and_drawn(page, server, tmp_path):
     page.goto(server)
     assert "not a medical device" in page.inner_text("#notice")
     page.fill("#spacing", "0.1,0.1")
-    page.set_input_files("#file", str(path))
+    page.fill("#age", "9")
+    page.select_option("#laterality", "right")
+    with page.expect_request("**/v1/frames*") as sent:
+        page.set_input_files("#file", str(path))
+    assert "laterality=right" in sent.value.url
     page.wait_for_function("document.getElementById('view').textContent.includes('Anterior')")
+    assert "median at this age" in page.inner_text("#evidence")
     assert page.inner_text("#grade").strip() in "0123"
     assert "capsule" in page.inner_text("#evidence")
     assert "mm" in page.inner_text("#measurements")
@@ -99,6 +104,7 @@ def test_a_video_is_read_live(page, server, tmp_path):
         writer.write(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
     writer.release()
     page.goto(server)
+    page.fill("#age", "9")
     page.set_input_files("#file", str(path))
     page.wait_for_function("document.getElementById('state').textContent.includes('read live')", timeout=60_000)
     assert "Anterior" in page.inner_text("#view")
