@@ -5,7 +5,7 @@ DEV    := .venv
 BIN    := $(DEV)/bin
 PORT   ?= 8000
 
-.PHONY: demo test check format bench starter-model constraints clean help
+.PHONY: demo test check format bench starter-model peers constraints clean help
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -45,6 +45,11 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	$(BIN)/hipsono export runs/starter -o model/weights/starter.onnx
 	test -d data/exam || $(BIN)/hipsono phantom -n 300 --seed 1001000 -o data/exam
 	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter/report
+
+peers: $(DEV)/.done  ## our network beside the field's usual ones, the same data and minutes; a table in runs/peers
+	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
+	test -d data/tune || $(BIN)/hipsono phantom -n 200 --seed 900000 -o data/tune
+	$(BIN)/python -m training.peers --data data/starter --exam data/tune --minutes 20 -o runs/peers
 
 constraints: $(DEV)/.done  ## write constraints.txt from the development environment
 	(echo "# Exact versions of everything the tests and the demo install; made by \`make constraints\`."; \

@@ -109,12 +109,13 @@ def phantom(
     view: Annotated[View | None, typer.Option(help="Only this view.")] = None,
     dicom: Annotated[bool, typer.Option("--dicom", help="Write DICOM files instead of a data set.")] = False,
     cine: Annotated[int, typer.Option("--cine", min=0, help="Frames of a cine for each phantom.")] = 0,
+    wave: Annotated[bool, typer.Option("--wave", help="Through a wave simulator, minutes a frame.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores without it.")] = None,
 ) -> None:
     """Labelled synthetic sonograms with exact truth.  Example: hipsono phantom -n 300 --seed 1000000 -o data/exam"""
     from datasets.phantom.write import PhantomOrder, write_phantoms
 
-    written = write_phantoms(PhantomOrder(n, seed, view, cine, dicom), out, workers)
+    written = write_phantoms(PhantomOrder(n, seed, view, cine, dicom, wave), out, workers)
     say(f"{written} phantoms in {out}")
 
 

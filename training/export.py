@@ -32,9 +32,12 @@ class ParityError(ValueError):
 def export(run: Path, out: Path) -> None:
     """Calibrates the run's best network, exports it, checks torch against onnxruntime, and writes the file.
 
-    Raises ValueError where the run is unfinished or its data set is gone, ParityError where the graphs differ.
+    Raises ValueError where the run is unfinished, its data set is gone or its network a peer's, ParityError where the
+    graphs differ.
     """
     recipe, network = load_run(run)
+    if not isinstance(network, HipNet):
+        raise ValueError(f"{run} trained {recipe.network}, which locates structures only: it cannot be served")
     sources = Sources.of(run)
     store = open_store(sources.data)
     split = read_split(run / SPLIT, store)

@@ -71,11 +71,15 @@ def load_examples(store: Store, indices: tuple[int, ...], size_px: int) -> tuple
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mix:
-    """What a run learns from: the main examples once an epoch, and extra ones in a share of each batch."""
+    """What a run learns from: the main examples once an epoch, and extra ones in a share of each batch.
+
+    With `limit` above 0 an epoch ends after that many batches, and the next draws anew.
+    """
 
     main: tuple[Example, ...]
     extra: tuple[Example, ...] = ()
     share: float = 0.0
+    limit: int = 0
 
     def extra_of(self, batch_size: int) -> int:
         """How many of a batch are extra."""
@@ -83,7 +87,8 @@ class Mix:
 
     def steps(self, batch_size: int) -> int:
         """Batches in an epoch."""
-        return len(self.main) // (batch_size - self.extra_of(batch_size))
+        whole = len(self.main) // (batch_size - self.extra_of(batch_size))
+        return min(whole, self.limit or whole)
 
 
 def batches(mix: Mix, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:

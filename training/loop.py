@@ -20,11 +20,12 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 
 from datasets.split import Split, read_split, split_patients, write_split
 from datasets.store import Store, open_store
-from model.network.hipnet import CLASSES, HipNet
+from model.network.hipnet import CLASSES
 from model.network.served import decode_landmarks, grade_probabilities
 from training.device import channels_last, find_device, keep_freed_memory, precision
 from training.feed import Batch, Example, Mix, batches, load_examples, plain_batches
 from training.losses import total_loss
+from training.networks import build_network
 from training.progress import EpochFigures, write_progress
 from training.recipe import LossWeights, Recipe
 
@@ -37,7 +38,7 @@ _SETTLING_FRAMES = 640
 class RunState:
     """What changes while a run goes on; all of it is in last.pt."""
 
-    network: HipNet
+    network: torch.nn.Module
     average: AveragedModel
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
@@ -145,13 +146,18 @@ def validate(
     )
 
 
-def load_run(run: Path) -> tuple[Recipe, HipNet]:
+def read_recipe(run: Path) -> Recipe:
+    """The recipe a run was begun with."""
+    raw = json.loads((run / RECIPE).read_text())
+    return Recipe(**{**raw, "losses": LossWeights(**raw["losses"])})
+
+
+def load_run(run: Path) -> tuple[Recipe, torch.nn.Module]:
     """A run's recipe and its best network. Raises ValueError where the folder holds no run."""
     if not (run / BEST).is_file():
         raise ValueError(f"{run} holds no trained network ({BEST}): train one with `hipsono train`")
-    raw = json.loads((run / RECIPE).read_text())
-    recipe = Recipe(**{**raw, "losses": LossWeights(**raw["losses"])})
-    network = HipNet()
+    recipe = read_recipe(run)
+    network = build_network(recipe.network)
     network.load_state_dict(torch.load(run / BEST, map_location="cpu", weights_only=True)["network"])
     return recipe, network.eval()
 
@@ -160,7 +166,7 @@ def _mix(main: tuple[Example, ...], extra: tuple[Path, ...], recipe: Recipe) -> 
     """Extra sets are learnt from whole: what is to be held back is kept out of them."""
     stores = [open_store(folder) for folder in extra]
     examples = [one for store in stores for one in load_examples(store, tuple(range(len(store))), recipe.input_px)]
-    return Mix(main, tuple(examples), recipe.extra_share)
+    return Mix(main, tuple(examples), recipe.extra_share, recipe.steps)
 
 
 def _train_epoch(state: RunState, training: Mix, recipe: Recipe, place: torch.device) -> float:
@@ -221,14 +227,14 @@ def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor
     return update
 
 
-def _network(recipe: Recipe) -> HipNet:
+def _network(recipe: Recipe) -> torch.nn.Module:
     if not recipe.pretrained:
-        return HipNet()
+        return build_network(recipe.network)
     try:
-        return HipNet(pretrained=True)
+        return build_network(recipe.network, pretrained=True)
     except (OSError, RuntimeError) as error:
         _say(f"ImageNet weights cannot be had here ({error}); starting from random weights")
-        return HipNet()
+        return build_network(recipe.network)
 
 
 def _ended(state: RunState, recipe: Recipe) -> bool:

@@ -21,7 +21,8 @@ class LossWeights:
 class Recipe:
     """A training run. `minutes` stops the run where the clock runs out before the epochs do; 0 never.
 
-    `extra_share` of each batch comes from the extra data sets, where there are any.
+    `extra_share` of each batch comes from the extra data sets, where there are any. `network` is hipnet or a peer's
+    name (training.peers). `steps` is the number of batches an epoch; 0 takes every frame once.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Recipe:
     minutes: float = 0.0
     pretrained: bool = False
     extra_share: float = 0.15
+    network: str = "hipnet"
+    steps: int = 0
     losses: LossWeights = LossWeights()
 
     def __post_init__(self) -> None:
@@ -45,6 +48,8 @@ class Recipe:
             raise ValueError(f"input_px is a multiple of 32 from 64 up, got {self.input_px}")
         if not 0 <= self.extra_share <= 0.5:
             raise ValueError(f"extra_share is between 0 and 0.5, got {self.extra_share}")
+        if self.steps < 0:
+            raise ValueError(f"steps is 0 (all) or a number of batches, got {self.steps}")
         if self.epochs < 1 or self.batch_size < 2:
             raise ValueError(f"epochs is at least 1 and batch_size at least 2, got {self.epochs} and {self.batch_size}")
 

@@ -92,6 +92,17 @@ class Aperture:
 
 
 @dataclass(frozen=True, slots=True)
+class Array:
+    """The wave simulator's array: steering angles in radians, scatterers to a resolution cell, receive F-number."""
+
+    angles: tuple[float, ...] = (-0.14, 0.0, 0.14)
+    per_cell: float = 4.0
+    f_number: float = 1.6
+    bandwidth_percent: float = 70.0
+    noise_db: float = -30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Display:
     """Time gain, compression and grey curve. `curve` are the heights of a monotone grey map at even steps.
 
@@ -161,6 +172,13 @@ def draw_aperture(rng: Generator) -> Aperture:
         fill_share=10 ** (rng.uniform(-40, -12) / 20),
         looks=int(rng.choice([1, 2, 3, 5], p=[0.4, 0.25, 0.2, 0.15])),
     )
+
+
+def draw_array(rng: Generator) -> Array:
+    """Three plane waves, sparse to dense scatterers, a quiet to a noisy receiver."""
+    steer = np.radians(rng.uniform(5, 12))
+    angles = (-float(steer), 0.0, float(steer))
+    return Array(angles, rng.uniform(2, 6), rng.uniform(1.2, 2.2), rng.uniform(50, 80), rng.uniform(-40, -18))
 
 
 def draw_display(rng: Generator, by_power: bool = False) -> Display:

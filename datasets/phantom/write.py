@@ -1,5 +1,6 @@
 """Phantoms onto the disk: a labelled data set, or DICOM files, with a progress bar."""
 
+import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,25 +13,30 @@ from rich.progress import track
 
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
-from datasets.phantom.generate import phantom, phantoms
+from datasets.phantom.generate import draw_phantom, phantom, phantoms, wave_phantom
 from datasets.phantom.pool import worker_pool
 from datasets.sample import Sample
 from datasets.store import write_store
-from model.anatomy import View
+from model.anatomy import HIP_VIEWS, View
 
 PROVENANCE: Final = "hipsono phantoms: synthetic, no patient"
+WAVE_PROVENANCE: Final = "hipsono phantoms through a wave simulator (PyMUST): synthetic, no patient"
 LICENCE: Final = "Apache-2.0"
 
 
 @dataclass(frozen=True, slots=True)
 class PhantomOrder:
-    """`count` phantoms of consecutive seeds; `cine_frames` above 0 makes each a cine."""
+    """`count` phantoms of consecutive seeds; `cine_frames` above 0 makes each a cine.
+
+    `wave`: through the wave simulator, hip views only, of the seeds from `seed` on that have a linear probe.
+    """
 
     count: int
     seed: int
     view: View | None = None
     cine_frames: int = 0
     dicom: bool = False
+    wave: bool = False
 
     @property
     def seeds(self) -> range:
@@ -47,10 +53,20 @@ def write_phantoms(order: PhantomOrder, folder: Path, workers: int | None = None
             return sum(
                 1 for _ in track(written, "phantoms", order.count, console=console, disable=not sys.stderr.isatty())
             )
+    if order.wave:
+        return write_store(_waves(order, workers), folder, provenance=WAVE_PROVENANCE, licence=LICENCE)
     samples = _cines(order) if order.cine_frames else phantoms(order.seeds, order.view, workers)
     total = order.count * max(order.cine_frames, 1)
     shown = track(samples, "phantoms", total, console=console, disable=not sys.stderr.isatty())
     return write_store(shown, folder, provenance=PROVENANCE, licence=LICENCE)
+
+
+def _waves(order: PhantomOrder, workers: int | None) -> Iterator[Sample]:
+    places = ((seed, order.view or HIP_VIEWS[seed % len(HIP_VIEWS)]) for seed in itertools.count(order.seed))
+    linear = (place for place in places if not draw_phantom(*place).probe.radius_mm)
+    with worker_pool(workers) as pool:
+        drawn = pool.map(wave_phantom, *zip(*itertools.islice(linear, order.count), strict=True))
+        yield from track(drawn, "wave phantoms", order.count, console=Console(stderr=True))
 
 
 def _cines(order: PhantomOrder) -> Iterator[Sample]:
