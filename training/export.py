@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +15,12 @@ from datasets.split import read_split
 from datasets.store import Store, open_store
 from model.network.hipnet import HipNet
 from model.network.served import ServedNetwork
-from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, Temperatures
+from model.reading import Reader
+from model.runtime import Session
+from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, Temperatures, Thresholds
+from training.abstain import OPEN, fit_thresholds
 from training.calibrate import fit_temperatures
+from training.evaluation.score import score_frame
 from training.feed import load_examples
 from training.loop import BEST, SPLIT, Sources, load_run
 from training.recipe import Recipe
@@ -46,8 +51,18 @@ def export(run: Path, out: Path) -> None:
     spec = NetworkSpec(
         recipe.name, recipe.version, trained_on, recipe.input_px, recipe.input_px, temperatures=temperatures
     )
+    spec = replace(spec, thresholds=_thresholds(network, spec, store, split.calibration))
     write_network(network, spec, out)
-    sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, temperatures {temperatures}\n")
+    sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {temperatures}, {spec.thresholds}\n")
+
+
+def _thresholds(network: HipNet, spec: NetworkSpec, store: Store, rows: tuple[int, ...]) -> Thresholds:
+    """Fitted on frames read without any threshold, through the same Reader that serves."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "open.onnx"
+        write_network(network, replace(spec, thresholds=OPEN), path)
+        reader = Reader(Session(path))
+        return fit_thresholds(tuple(score_frame(i, store.sample(i), reader) for i in rows))
 
 
 def _told(parts: list[tuple[int, Store]]) -> str:

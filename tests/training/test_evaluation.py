@@ -1,38 +1,15 @@
 """The figures of an examination, each against a value worked out on paper."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from datasets.sample import Acquisition
-from model.anatomy import STRUCTURES, View
+from model.anatomy import View
+from tests.training.scores import INF, LOOKED_FOR, NAN, NOWHERE, score
 from training.evaluation.figures import Evaluation, summarise
 from training.evaluation.reliability import reliability, risk_coverage
 from training.evaluation.report import table, write_report
-from training.evaluation.score import FrameScore, GradeScore, StructureScore, compare_masks
-
-NAN, INF = float("nan"), float("inf")
-LOOKED_FOR = tuple(StructureScore(labelled=True) for _ in STRUCTURES)
-NOWHERE = (NAN,) * 9
-
-
-def score(truth: int | None, told: int | None, **changes) -> FrameScore:
-    """A longitudinal frame without structures."""
-    plain = FrameScore(
-        0,
-        f"patient {truth} {told}",
-        View.LONGITUDINAL,
-        View.LONGITUDINAL,
-        0.95,
-        LOOKED_FOR,
-        NOWHERE,
-        NOWHERE,
-        GradeScore(truth, told, told, 0.8),
-        6.0,
-        6.5,
-    )
-    return replace(plain, **changes)
+from training.evaluation.score import FrameScore, StructureScore, compare_masks
 
 
 def with_structure(row: int, one: StructureScore) -> tuple[StructureScore, ...]:

@@ -55,7 +55,8 @@ class GradeScore:
 class FrameScore:
     """One frame's comparison; `structures` and `landmark_*` in the order of the anatomy's tables.
 
-    Landmark errors are in mm: NaN where the truth has none (or no scale), infinite where it was not found.
+    Landmark errors are in mm: NaN where the truth has none (or no scale), infinite where it was not found; confidence
+    and spread are NaN there.
     """
 
     index: int
@@ -66,6 +67,7 @@ class FrameScore:
     structures: tuple[StructureScore, ...]
     landmark_error_mm: tuple[float, ...]
     landmark_spread_mm: tuple[float, ...]
+    landmark_confidence: tuple[float, ...] = ()
     gsus: GradeScore = GradeScore()
     distance_mm: float | None = None
     told_distance_mm: float | None = None
@@ -94,6 +96,7 @@ def score_frame(index: int, sample: Sample, reader: Reader) -> FrameScore:
     truth = sample.truth
     raw = reader.raw_mask(sample.frame) if VESSEL in truth.labelled else None
     errors, spreads = _landmarks(sample, reading)
+    confidences = {point.name: point.confidence for point in reading.landmarks}
     probabilities = reading.solar.gsus.probabilities
     values = {m.name: m.value for m in reading.measurements}
     return FrameScore(
@@ -105,6 +108,7 @@ def score_frame(index: int, sample: Sample, reader: Reader) -> FrameScore:
         structures=_structures(sample, reading),
         landmark_error_mm=errors,
         landmark_spread_mm=spreads,
+        landmark_confidence=tuple(confidences.get(landmark.name, NAN) for landmark in LANDMARKS),
         gsus=GradeScore(
             truth.gsus,
             reading.solar.gsus.grade,
