@@ -209,12 +209,14 @@ def train(
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="ONNX file to write.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Smaller and quicker: INT8 convolutions.")] = False,
 ) -> None:
     """One self-contained ONNX file of a run's best network.  Example: hipsono export runs/starter -o hip.onnx"""
     need_training()
     from training.export import export as write
+    from training.export import export_int8
 
-    write(run, out)
+    (export_int8 if int8 else write)(run, out)
 
 
 @app.command()

@@ -22,7 +22,8 @@ from training.abstain import OPEN, fit_thresholds
 from training.calibrate import fit_temperatures
 from training.evaluation.score import score_frame
 from training.feed import load_examples
-from training.loop import BEST, SPLIT, Sources, load_run
+from training.loop import BEST, SPLIT, Sources, load_run, read_recipe
+from training.quantise import FRAMES, quantise
 from training.recipe import Recipe
 
 OPSET: Final = 18
@@ -63,6 +64,15 @@ def _thresholds(network: HipNet, spec: NetworkSpec, store: Store, rows: tuple[in
         write_network(network, replace(spec, thresholds=OPEN), path)
         reader = Reader(Session(path))
         return fit_thresholds(tuple(score_frame(i, store.sample(i), reader) for i in rows))
+
+
+def export_int8(run: Path, out: Path) -> None:
+    """The same network in INT8, its ranges taken from frames of the run's calibration split."""
+    store = open_store(Sources.of(run).data)
+    rows = read_split(run / SPLIT, store).calibration[:FRAMES]
+    examples = load_examples(store, rows, read_recipe(run).input_px)
+    quantise(exported(run), (example.picture for example in examples), out)
+    sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB\n")
 
 
 def _told(parts: list[tuple[int, Store]]) -> str:

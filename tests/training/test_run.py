@@ -11,7 +11,7 @@ import torch
 
 from datasets.phantom.generate import phantoms
 from datasets.sample import VESSEL, VESSEL_ID, Truth
-from datasets.store import write_store
+from datasets.store import open_store, write_store
 from model.anatomy import View
 from model.network.served import ServedNetwork
 from model.reading import Reader
@@ -19,7 +19,8 @@ from model.runtime import Session
 from model.spec import METADATA_KEY, SpecError, Temperatures
 from training import loop
 from training.evaluate import evaluate
-from training.export import ParityError, check_parity, export, untrained, write_network
+from training.export import ParityError, check_parity, export, export_int8, untrained, write_network
+from training.feed import load_examples
 from training.loop import Sources, train
 from training.recipe import Recipe, load_recipe
 
@@ -119,6 +120,19 @@ def network_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "net.onnx"
     write_network(*untrained(TINY), path)
     return path
+
+
+def test_int8_is_smaller_and_says_nearly_the_same(run, data, tmp_path):
+    export(run, tmp_path / "float.onnx")
+    export_int8(run, tmp_path / "int8.onnx")
+    plain, small = Session(tmp_path / "float.onnx"), Session(tmp_path / "int8.onnx")
+    assert (tmp_path / "int8.onnx").stat().st_size < 0.6 * (tmp_path / "float.onnx").stat().st_size
+    assert small.spec.name == f"{plain.spec.name}-int8"
+    assert small.spec.thresholds == plain.spec.thresholds
+    picture = load_examples(open_store(data), (0,), TINY.input_px)[0].picture
+    one, other = plain.run(picture), small.run(picture)
+    assert (one.labels == other.labels).mean() > 0.8
+    assert np.abs(one.view - other.view).max() < 0.2
 
 
 def test_a_file_without_our_spec_is_refused(network_file, tmp_path):
