@@ -5,7 +5,7 @@ DEV    := .venv
 BIN    := $(DEV)/bin
 PORT   ?= 8000
 
-.PHONY: demo test check format bench starter-model peers constraints clean help
+.PHONY: demo test check format bench starter-model real-sets peers constraints clean help
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -39,12 +39,28 @@ format: $(DEV)/.done  ## format and fix
 bench: $(DEV)/.done  ## latency of a request against the bare network, in one run
 	$(BIN)/hipsono bench
 
-starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about an hour on two cores)
-	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
+starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about two hours on two cores)
+	test -d data/starter || $(BIN)/hipsono phantom -n 10000 --seed 0 -o data/starter
 	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
-	$(BIN)/hipsono export runs/starter -o model/weights/starter.onnx
-	test -d data/exam || $(BIN)/hipsono phantom -n 300 --seed 1001000 -o data/exam
-	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter/report
+	$(BIN)/hipsono train training/recipes/served.toml --data data/starter --weights runs/starter \
+		$(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/served --resume
+	$(BIN)/hipsono export runs/served -o model/weights/starter.onnx
+	test -d data/exam || $(BIN)/hipsono phantom -n 2000 --seed 2000000 -o data/exam
+	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/served/report
+
+real-sets: $(DEV)/.done  ## real frames as data sets, four fifths to learn from and a fifth held back: make real-sets HIPSONO_DATA=folder
+	$(call real_set,regional,regional-anaesthesia/images,--masks $(HIPSONO_DATA)/regional-anaesthesia/masks --classes 2=vessel)
+	$(call real_set,infant,other-anatomy/infant-hip,)
+	$(call real_set,leg,other-anatomy/leg-muscle,--patient 'img_(\d\d\d)')
+	$(call real_set,legcine,other-anatomy/leg-muscle-cine,--patient '^(S\d+|[a-z]+_[a-z]+)')
+
+# name, folder below HIPSONO_DATA, options of the import: a data set, its split, and the two parts as sets of their own
+define real_set
+	test -d data/real/$(1) || $(BIN)/hipsono data import $(HIPSONO_DATA)/$(2) $(3) --provenance "real frames: $(2)" -o data/real/$(1)
+	test -f data/real/$(1).json || $(BIN)/hipsono data split data/real/$(1) --fractions 0.8,0,0.2 -o data/real/$(1).json
+	test -d data/real/$(1)-train || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part train -o data/real/$(1)-train
+	test -d data/real/$(1)-held || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part calibration -o data/real/$(1)-held
+endef
 
 peers: $(DEV)/.done  ## our network beside the field's usual ones, the same data and minutes; a table in runs/peers
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
