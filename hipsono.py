@@ -198,9 +198,9 @@ def train(
 ) -> None:
     """Train a network.  Example: hipsono train training/recipes/starter.toml --data data/starter -o runs/starter"""
     need_training()
-    from training.loop import Sources
     from training.loop import train as run
     from training.recipe import load_recipe
+    from training.run_folder import Sources
 
     run(load_recipe(recipe), Sources(data, tuple(extra or ()), weights), out, resume=resume, device=device)
 

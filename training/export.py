@@ -22,9 +22,9 @@ from training.abstain import OPEN, fit_thresholds
 from training.calibrate import fit_temperatures
 from training.evaluation.score import score_frame
 from training.feed import load_examples
-from training.loop import BEST, SPLIT, Sources, load_run, read_recipe
 from training.quantise import FRAMES, quantise
 from training.recipe import Recipe
+from training.run_folder import BEST, SPLIT, Sources, load_run, read_recipe
 
 OPSET: Final = 18
 _TOLERANCE: Final = 2e-3

@@ -1,15 +1,10 @@
-"""The training loop, readable top to bottom.
+"""The training loop, readable top to bottom."""
 
-A run's folder holds recipe.json, split.json, last.pt (everything needed to go on), best.pt, metrics.jsonl, curves.png.
-"""
-
-import json
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,9 +22,9 @@ from training.feed import Batch, Example, Mix, batches, load_examples, plain_bat
 from training.losses import total_loss
 from training.networks import build_network
 from training.progress import EpochFigures, write_progress
-from training.recipe import LossWeights, Recipe
+from training.recipe import Recipe
+from training.run_folder import BEST, LAST, SOURCES, SPLIT, Sources, hold_recipe, load_run, save_whole
 
-LAST, BEST, SPLIT, RECIPE, SOURCES = "last.pt", "best.pt", "split.json", "recipe.json", "sources.json"
 _FRACTIONS = (0.9, 0.05, 0.05)
 _SETTLING_FRAMES = 640
 
@@ -50,25 +45,6 @@ class RunState:
         return len(self.history)
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The data set a run is trained and validated on, others of which a share is mixed in, a run to start from."""
-
-    data: Path
-    extra: tuple[Path, ...] = ()
-    weights: Path | None = None
-
-    def to_json(self) -> str:
-        folders = {"data": str(self.data.resolve()), "extra": [str(folder.resolve()) for folder in self.extra]}
-        return json.dumps({**folders, "weights": self.weights and str(self.weights.resolve())}, indent=1)
-
-    @classmethod
-    def of(cls, run: Path) -> "Sources":
-        """What a run was made of."""
-        raw = json.loads((run / SOURCES).read_text())
-        return cls(Path(raw["data"]), tuple(map(Path, raw["extra"])), raw["weights"] and Path(raw["weights"]))
-
-
 def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, device: str = "cpu") -> None:
     """Trains by the recipe on data sets into a run folder; with `resume` goes on where the run stopped.
 
@@ -80,7 +56,7 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     run.mkdir(parents=True, exist_ok=True)
     if (run / LAST).exists() and not resume:
         raise ValueError(f"{run} holds a run already: go on with --resume, or give another folder")
-    _hold_recipe(recipe, run)
+    hold_recipe(recipe, run)
     (run / SOURCES).write_text(sources.to_json())
     store = open_store(sources.data)
     split = _split(store, run, recipe.seed)
@@ -104,7 +80,7 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
         state.history = (*state.history, figures)
         write_progress(run, state.history)
         if figures.score >= max(f.score for f in state.history):
-            _save_whole({"network": state.average.module.state_dict(), "epoch": figures.epoch}, run / BEST)
+            save_whole({"network": state.average.module.state_dict(), "epoch": figures.epoch}, run / BEST)
         _save(state, run / LAST)
         _tell(figures, recipe)
 
@@ -144,22 +120,6 @@ def validate(
         gsus_exact=float(torch.cat(grades).mean()) if torch.cat(grades).numel() else 0.0,
         minutes=0.0,
     )
-
-
-def read_recipe(run: Path) -> Recipe:
-    """The recipe a run was begun with."""
-    raw = json.loads((run / RECIPE).read_text())
-    return Recipe(**{**raw, "losses": LossWeights(**raw["losses"])})
-
-
-def load_run(run: Path) -> tuple[Recipe, torch.nn.Module]:
-    """A run's recipe and its best network. Raises ValueError where the folder holds no run."""
-    if not (run / BEST).is_file():
-        raise ValueError(f"{run} holds no trained network ({BEST}): train one with `hipsono train`")
-    recipe = read_recipe(run)
-    network = build_network(recipe.network)
-    network.load_state_dict(torch.load(run / BEST, map_location="cpu", weights_only=True)["network"])
-    return recipe, network.eval()
 
 
 def _mix(main: tuple[Example, ...], extra: tuple[Path, ...], recipe: Recipe) -> Mix:
@@ -248,14 +208,6 @@ def _ended(state: RunState, recipe: Recipe) -> bool:
     return False
 
 
-def _hold_recipe(recipe: Recipe, run: Path) -> None:
-    text = json.dumps(asdict(recipe), indent=1, sort_keys=True)
-    path = run / RECIPE
-    if path.exists() and path.read_text() != text:
-        raise ValueError(f"{run} was begun with another recipe: give another folder, or the recipe it was begun with")
-    path.write_text(text)
-
-
 def _split(store: Store, run: Path, seed: int) -> Split:
     if not (run / SPLIT).exists():
         write_split(split_patients(store, _FRACTIONS, seed), run / SPLIT)
@@ -263,7 +215,7 @@ def _split(store: Store, run: Path, seed: int) -> Split:
 
 
 def _save(state: RunState, path: Path) -> None:
-    _save_whole(
+    save_whole(
         {
             "network": state.network.state_dict(),
             "average": state.average.state_dict(),
@@ -274,12 +226,6 @@ def _save(state: RunState, path: Path) -> None:
         },
         path,
     )
-
-
-def _save_whole(content: dict[str, Any], path: Path) -> None:
-    partial = path.with_name(path.name + ".part")
-    torch.save(content, partial)
-    partial.replace(path)
 
 
 def _load(state: RunState, path: Path, place: torch.device) -> None:

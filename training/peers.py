@@ -22,9 +22,10 @@ from datasets.store import open_store
 from model.anatomy import STRUCTURE_NAMES
 from model.network.hipnet import CLASSES
 from training.feed import Example, load_examples, plain_batches
-from training.loop import RECIPE, Sources, load_run, read_recipe, train
+from training.loop import train
 from training.networks import OURS, PEERS, build_network
 from training.recipe import LossWeights, Recipe, load_recipe
+from training.run_folder import RECIPE, Sources, load_run, read_recipe
 
 _STARTER: Final = Path(__file__).parent / "recipes" / "starter.toml"
 _TRIED: Final = 6

@@ -6,9 +6,9 @@ import torch
 from datasets.phantom.generate import phantoms
 from datasets.store import write_store
 from model.network.hipnet import CLASSES
-from training.loop import Sources
 from training.networks import OURS, PEERS, build_network
 from training.peers import compare
+from training.run_folder import Sources
 
 
 @pytest.mark.parametrize("name", [OURS, *PEERS])

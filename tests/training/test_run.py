@@ -17,12 +17,13 @@ from model.network.served import ServedNetwork
 from model.reading import Reader
 from model.runtime import Session
 from model.spec import METADATA_KEY, SpecError, Temperatures
-from training import loop
+from training import loop, run_folder
 from training.evaluate import evaluate
 from training.export import ParityError, check_parity, export, export_int8, untrained, write_network
 from training.feed import load_examples
-from training.loop import Sources, train
+from training.loop import train
 from training.recipe import Recipe, load_recipe
+from training.run_folder import Sources
 
 RECIPES = Path(loop.__file__).parent / "recipes"
 TINY = load_recipe(RECIPES / "tiny.toml")
@@ -56,11 +57,11 @@ def run(data, vessels, tmp_path_factory):
 
 
 def weights(run):
-    return torch.load(run / loop.LAST, weights_only=True)
+    return torch.load(run / run_folder.LAST, weights_only=True)
 
 
 def test_a_run_leaves_all_it_should(run):
-    for name in (loop.LAST, loop.BEST, loop.SPLIT, loop.RECIPE, "metrics.jsonl", "curves.png"):
+    for name in (run_folder.LAST, run_folder.BEST, run_folder.SPLIT, run_folder.RECIPE, "metrics.jsonl", "curves.png"):
         assert (run / name).stat().st_size > 0
     assert len((run / "metrics.jsonl").read_text().splitlines()) == TINY.epochs
 
@@ -90,7 +91,7 @@ def test_a_run_is_not_overwritten_and_not_mixed(run, data):
 
 def test_a_run_may_start_from_another(run, data, tmp_path):
     train(replace(TINY, epochs=1, learning_rate=1e-9, ema_decay=0.0), Sources(data, weights=run), tmp_path / "more")
-    before, after = (torch.load(r / loop.BEST, weights_only=True)["network"] for r in (run, tmp_path / "more"))
+    before, after = (torch.load(r / run_folder.BEST, weights_only=True)["network"] for r in (run, tmp_path / "more"))
     name = "structures.weight"
     assert torch.allclose(before[name], after[name], atol=1e-4)
     assert Sources.of(tmp_path / "more").weights == run
