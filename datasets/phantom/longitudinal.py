@@ -18,12 +18,25 @@ from datasets.phantom.body import (
     muscle,
     skin_and_fat,
 )
-from datasets.phantom.scene import Interface, Mark, Patch, Region, Scene, Texture, band, between, rough
+from datasets.phantom.scene import (
+    Interface,
+    Mark,
+    Patch,
+    Region,
+    Scene,
+    Texture,
+    band,
+    between,
+    ellipse,
+    outside,
+    rough,
+)
 from model.anatomy import View
 from model.geometry import Points, perpendicular_span, sagitta
 
 BONE_BAND_MM = 1.5
 _DISTENSION_MM = {0: (0.0, 0.0), 1: (0.8, 2.2), 2: (1.8, 4.2), 3: (3.4, 6.5)}
+_PLATE_CLOSED_YEARS = 15.0
 _SEEN_MM = 1.2
 """A thinner stripe of fluid cannot be seen in a deep picture, and a grade nobody can see is not a grade."""
 _SAGITTA_MM = {0: (-2.4, -1.0), 1: (-1.9, -0.8), 2: (-0.35, 0.35), 3: (1.0, 4.2)}
@@ -200,21 +213,43 @@ def _tissue(
     extra = clutter_organs((-25, float(fascia[0, 1]), 25, hip.top_mm), rng)
     patches += extra[0]
     lines += extra[1]
+    if rng.random() < 0.4:
+        patches.append(_iliocapsularis(outer, body.growth, rng))
+    lines = outside(lines, between(np.concatenate([ilium, outer, shaft[1:]]), floor))
     inner = np.concatenate([head, neck[1:]])
     patches.append(Patch(between(outer, inner), level(3, rng, 2), 0.7, softness_mm=0.15))
     patches += _inside(hip, outer, head, neck, rng)
-    lines += [
-        Interface(outer, level(7, rng), 0.35, rng.uniform(0.3, 0.8)),
-        Interface(outer - [0.0, rng.uniform(0.8, 2.5)], level(4, rng), 0.3, 0.5),
-    ]
+    lines.append(Interface(outer, level(8, rng), rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.8)))
+    if rng.random() < 0.5:
+        # The iliopsoas fascia, or fat over the capsule: alike, but not the capsule.
+        lines.append(Interface(outer - [0.0, rng.uniform(1.2, 3.5)], level(2, rng), 0.3, 0.4))
     labrum = np.array(
         [rim + [-0.8, 0.3], rim + [3.2 * body.growth, -1.0 * body.growth], rim + [3.0 * body.growth, 1.2]]
     )
     patches.append(Patch(labrum, level(8, rng), 0.9))
     patches.append(bone_below(bone, rng))
     strength = cortex(bone, rng)
+    if body.age_years < _PLATE_CLOSED_YEARS:
+        head = _with_growth_plate(head, rng)
     lines += [replace(strength, line_mm=part) for part in (ilium, head, neck, shaft)]
     return patches, lines
+
+
+def _iliocapsularis(outer: Points, s: float, rng: Generator) -> Patch:
+    """A small muscle that lies on the capsule."""
+    at = outer[int(rng.uniform(0.3, 0.8) * len(outer))]
+    along = float(np.arctan2(outer[-1, 1] - outer[0, 1], outer[-1, 0] - outer[0, 0]))
+    long, thick = rng.uniform(6, 14) * s, rng.uniform(1.2, 3) * s
+    turn = along + rng.normal(0, 0.1)
+    return muscle(ellipse((at[0], at[1] - thick), (long, thick), turn, 0.08, rng), rng, turn)
+
+
+def _with_growth_plate(head: Points, rng: Generator) -> Points:
+    """The head's cortex with the gap of its open growth plate."""
+    gapped = head.copy()
+    middle = int(rng.uniform(0.55, 0.9) * len(head))
+    gapped[middle : middle + int(rng.integers(1, 4))] = np.nan
+    return gapped
 
 
 def _inside(hip: Hip, outer: Points, head: Points, neck: Points, rng: Generator) -> list[Patch]:

@@ -125,6 +125,26 @@ def between(upper_mm: Points, lower_mm: Points) -> Points:
     return np.concatenate([upper_mm, lower_mm[::-1]])
 
 
+def outside(lines: Sequence[Interface], polygon_mm: Points) -> list[Interface]:
+    """The lines without their parts inside a polygon: fascia does not run through what lies in it."""
+    kept = []
+    for line in lines:
+        points = line.line_mm.copy()
+        points[_within(points, polygon_mm)] = np.nan
+        kept.append(replace(line, line_mm=points))
+    return kept
+
+
+def _within(points_mm: Points, polygon_mm: Points) -> NDArray[np.bool_]:
+    """Which points (N,) lie inside a polygon (even-odd rule); NaN points do not."""
+    x, z = points_mm[:, :1], points_mm[:, 1:]
+    start, end = polygon_mm, np.roll(polygon_mm, -1, axis=0)
+    crosses = (start[:, 1] > z) != (end[:, 1] > z)
+    rise = np.where(end[:, 1] == start[:, 1], 1.0, end[:, 1] - start[:, 1])
+    left = x < start[:, 0] + (z - start[:, 1]) / rise * (end[:, 0] - start[:, 0])
+    return np.asarray((crosses & left).sum(axis=1) % 2 == 1)
+
+
 def level_at(patches: Sequence[Patch], place_mm: tuple[float, float]) -> float:
     """Level in dB of the last patch that covers a place; 0, as muscle, where none does."""
     for patch in reversed(patches):

@@ -37,12 +37,16 @@ from datasets.phantom.scene import (
     between,
     ellipse,
     level_at,
+    outside,
     rough,
 )
 from model.anatomy import View
 from model.geometry import Points
 
 BONE_BAND_MM = 1.5
+_OSSIFIED_YEARS: Final = 14.0
+_BURSA: Final = 0.1
+_BRANCHED: Final = 0.2
 _TENDON_BRIGHT: Final = 0.85
 """Share of tendons met at a right angle; anisotropy darkens the others."""
 
@@ -68,9 +72,10 @@ def iliopectineal(body: Body, rng: Generator) -> Scene:
     over_tendon = artery_x + 5 * s > tendon[:, 0].min()
     floor_z = float(tendon[:, 1].min()) if over_tendon else float(bone[eminence, 1])
     artery, vein, vessels, walls = _bundle((artery_x, top), floor_z, s, rng)
-    patches, lines = patches + vessels + soft, lines + walls + edges
+    patches, lines = patches + vessels + soft, outside(lines, tendon) + walls + edges
     patches.append(bone_below(bone, rng))
     lines.append(cortex(bone, rng))
+    patches += _cartilage(body, bone, aiis, reach, rng)
     regions = (
         Region("aiis", band(_along(bone, aiis, reach), BONE_BAND_MM)),
         Region("psoas_tendon", tendon),
@@ -167,6 +172,10 @@ def _tendon(
     lines = [Interface(np.concatenate([outline, outline[:1]]), level(7, rng), rng.uniform(0.2, 0.5), 0.25)]
     grain = rng.uniform(0.1, 0.5)
     patches = [Patch(outline, level_at(around, (x, z)) + contrast, 1.1, Texture.FIBRES, turn, grain)]
+    if rng.random() < _BURSA:
+        beside = (x - width * rng.uniform(0.4, 1.2), z + rng.uniform(0.3, 1.0) * height)
+        bursa = ellipse(beside, (rng.uniform(2, 6) * s, rng.uniform(0.5, 1.5) * s), rng.normal(0, 0.3), 0.1, rng)
+        patches.insert(0, Patch(bursa, rng.uniform(-34, -14), 0.12))
     if rng.random() < 0.3:
         cleft = ellipse((x + width * 1.3, z + rng.uniform(-1, 1)), (width * 0.3, height * 0.6), turn)
         patches.append(Patch(cleft, level(3, rng), 0.5))
@@ -200,6 +209,7 @@ def _bundle(
     vein_patches, vein_lines, vein = vessel(
         centre, (wide * (1 + 0.15 * (1 - compression)), tall), rng.normal(0, 0.15), VEIN_WALL, rng
     )
+    branch_patches, branch_lines = _branch((start[0], z), radius, rng)
     nerve_at = (start[0] + radius + rng.uniform(2.5, 6) * s, z + rng.uniform(0, 3) * s)
     nerve = ellipse(
         nerve_at, (rng.uniform(4.4, 10) * s / 2, rng.uniform(1.8, 3.8) * s / 2), rng.normal(0, 0.3), 0.12, rng
@@ -215,7 +225,30 @@ def _bundle(
         Patch(sheath, level(3, rng), 0.6, softness_mm=0.7),
         Patch(nerve, level(6, rng), 0.8, Texture.SPARSE, softness_mm=0.4),
     ]
-    return artery, vein, patches + vein_patches + artery_patches, vein_lines + artery_lines
+    vessels = branch_patches + vein_patches + artery_patches
+    return artery, vein, patches + vessels, branch_lines + vein_lines + artery_lines
+
+
+def _branch(artery_at: tuple[float, float], radius: float, rng: Generator) -> tuple[list[Patch], list[Interface]]:
+    """Sometimes the deep femoral or a circumflex artery beside the common one: a look-alike without a label."""
+    if rng.random() > _BRANCHED:
+        return [], []
+    small = radius * rng.uniform(0.3, 0.7)
+    angle, away = rng.uniform(-0.3, 1.7), radius + small + rng.uniform(0.2, 2.5)
+    place = (artery_at[0] + away * np.cos(angle), artery_at[1] + away * np.sin(angle))
+    patches, lines, _ = vessel(place, (small, small * rng.uniform(0.8, 1)), 0.0, ARTERY_WALL, rng)
+    return patches, lines
+
+
+def _cartilage(body: Body, bone: Points, summit: int, reach_mm: float, rng: Generator) -> list[Patch]:
+    """The AIIS' unossified cap in a child; its label stays on the bone, which is what can be seen."""
+    left = 1 - body.age_years / _OSSIFIED_YEARS
+    if left <= 0 or rng.random() < 0.3:
+        return []
+    surface = _along(bone, summit, rng.uniform(0.5, 1.3) * reach_mm)
+    thick = rng.uniform(0.5, 2.5) * left * np.sin(np.linspace(0, np.pi, len(surface)))
+    cap = between(surface - np.stack([np.zeros(len(surface)), thick], axis=1), surface)
+    return [Patch(cap, rng.uniform(-20, -8), 0.9, softness_mm=0.15)]
 
 
 def _muscles(bone: Points, fascia: Points, eminence: Points, rng: Generator) -> list[Patch]:
