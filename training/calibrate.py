@@ -15,8 +15,9 @@ from model.network.served import decode_landmarks, grade_probabilities
 from model.spec import Temperatures
 from training.feed import Batch, Example, plain_batches
 
-_GRID = np.exp(np.linspace(np.log(0.7), np.log(4.0), 60))
-"""From 0.7 up: logits never wrong on their calibration split would ask for 0 and know nothing of overconfidence."""
+_GRID = np.exp(np.linspace(np.log(0.3), np.log(4.0), 90))
+_VIEW_FLOOR = 0.7
+"""Views are hardly ever wrong on phantoms and would ask for 0, which knows nothing of overconfidence elsewhere."""
 
 _FEW = 20
 """Of fewer answers nothing is fitted."""
@@ -45,7 +46,7 @@ def fit_temperatures(network: HipNet, examples: tuple[Example, ...]) -> Temperat
         return Temperatures()
     told = _collect(network, examples)
     return Temperatures(
-        view=_best(told.view, told.view_truth, lambda logits: logits.softmax(dim=1)),
+        view=max(_VIEW_FLOOR, _best(told.view, told.view_truth, lambda logits: logits.softmax(dim=1))),
         structures=_best(told.pixels, told.pixel_truth, lambda logits: logits.softmax(dim=1)),
         gsus=_best(told.gsus, told.gsus_truth, grade_probabilities),
         spread=_spread(told.misses),
