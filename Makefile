@@ -62,10 +62,11 @@ define real_set
 	test -d data/real/$(1)-held || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part calibration -o data/real/$(1)-held
 endef
 
-peers: $(DEV)/.done  ## our network beside the field's usual ones, the same data and minutes; a table in runs/peers
+peers: $(DEV)/.done  ## ours beside the field's usual networks, and by encoder and size, in the same minutes: runs/peers, runs/trade
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
 	test -d data/tune || $(BIN)/hipsono phantom -n 200 --seed 900000 -o data/tune
-	$(BIN)/python -m training.peers --data data/starter --exam data/tune --minutes 20 -o runs/peers
+	$(BIN)/python -m training.comparison peers --data data/starter --exam data/tune --minutes 20 -o runs/peers
+	$(BIN)/python -m training.comparison trade --data data/starter --exam data/tune --minutes 20 -o runs/trade
 
 constraints: $(DEV)/.done  ## write constraints.txt from the development environment
 	(echo "# Exact versions of everything the tests and the demo install; made by \`make constraints\`."; \

@@ -11,9 +11,14 @@ from torch.nn import functional as F
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from model.anatomy import POINT_LANDMARKS, VIEWS
-from model.network.hipnet import CLASSES, THRESHOLDS, HipNet, Logits, standardise
+from model.network.hipnet import CLASSES, DEFAULT_ENCODER, THRESHOLDS, HipNet, Logits, standardise
 
-OURS: Final = "hipnet"
+OURS: Final = {
+    "hipnet": DEFAULT_ENCODER,
+    "hipnet-small": "mobilenet-v3-small",
+    "hipnet-b0": "efficientnet-b0",
+}
+"""Our network by its encoder."""
 
 
 class SegmentationPeer(nn.Module):
@@ -68,10 +73,10 @@ PEERS: Final[dict[str, Callable[[], SegmentationPeer]]] = {
 
 def build_network(name: str, pretrained: bool = False) -> nn.Module:
     """The network of that name. Raises ValueError for an unknown one, OSError where weights cannot be fetched."""
-    if name == OURS:
-        return HipNet(pretrained)
+    if name in OURS:
+        return HipNet(pretrained, OURS[name])
     if name not in PEERS:
-        raise ValueError(f"network is one of {', '.join((OURS, *PEERS))}, got {name!r}")
+        raise ValueError(f"network is one of {', '.join((*OURS, *PEERS))}, got {name!r}")
     if pretrained:
         raise ValueError(f"{name} is trained from scratch here: leave pretrained out")
     return PEERS[name]()

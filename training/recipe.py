@@ -21,8 +21,8 @@ class LossWeights:
 class Recipe:
     """A training run. `minutes` stops the run where the clock runs out before the epochs do; 0 never.
 
-    `extra_share` of each batch comes from the extra data sets, where there are any. `network` is hipnet or a peer's
-    name (training.peers). `steps` is the number of batches an epoch; 0 takes every frame once.
+    `extra_share` of each batch comes from the extra data sets, where there are any. `network` is a name in
+    training.networks. `steps` is the number of batches an epoch; 0 takes every frame once.
     """
 
     name: str

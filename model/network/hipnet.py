@@ -1,11 +1,20 @@
 """HipNet: a mobile encoder, a light U-Net decoder, four heads."""
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import MobileNet_V3_Large_Weights, mobilenet_v3_large
+from torchvision.models import (
+    EfficientNet_B0_Weights,
+    MobileNet_V3_Large_Weights,
+    MobileNet_V3_Small_Weights,
+    efficientnet_b0,
+    mobilenet_v3_large,
+    mobilenet_v3_small,
+)
 
 from model.anatomy import POINT_LANDMARKS, STRUCTURES, VIEWS, structure
 
@@ -13,11 +22,40 @@ CLASSES: Final = 1 + len(STRUCTURES)
 THRESHOLDS: Final = 3
 """Cumulative logits of the ordinal grade: above 0, above 1, above 2."""
 
-_TAPS: Final = (1, 3, 6, 12, 13)
-"""Last encoder block at strides 2, 4, 8, 16 and 32; later blocks are left out for size."""
-_TAP_CHANNELS: Final = (16, 24, 40, 112, 160)
 _WIDTHS: Final = (24, 48, 64, 96)
 _ATTENDED: Final = ("anterior_recess", "femoral_neck", "femoral_head")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """A torchvision network's features: the last block at strides 2, 4, 8, 16 and 32, and the channels there.
+
+    Later blocks are left out for size. `build` takes weights, or None, and gives the features.
+    """
+
+    build: Callable[[bool], Any]
+    taps: tuple[int, ...]
+    channels: tuple[int, ...]
+
+
+ENCODERS: Final = {
+    "mobilenet-v3-large": Encoder(
+        lambda known: mobilenet_v3_large(weights=MobileNet_V3_Large_Weights.IMAGENET1K_V2 if known else None).features,
+        (1, 3, 6, 12, 13),
+        (16, 24, 40, 112, 160),
+    ),
+    "mobilenet-v3-small": Encoder(
+        lambda known: mobilenet_v3_small(weights=MobileNet_V3_Small_Weights.IMAGENET1K_V1 if known else None).features,
+        (0, 1, 3, 8, 11),
+        (16, 16, 24, 48, 96),
+    ),
+    "efficientnet-b0": Encoder(
+        lambda known: efficientnet_b0(weights=EfficientNet_B0_Weights.IMAGENET1K_V1 if known else None).features,
+        (1, 2, 3, 5, 6),
+        (16, 24, 40, 112, 192),
+    ),
+}
+DEFAULT_ENCODER: Final = "mobilenet-v3-large"
 
 
 class Logits(NamedTuple):
@@ -33,11 +71,13 @@ class Logits(NamedTuple):
 class HipNet(nn.Module):
     """Takes float (N, 1, H, W) grey levels 0..255, H and W multiples of 32."""
 
-    def __init__(self, pretrained: bool = False, dropout: float = 0.1) -> None:
+    def __init__(self, pretrained: bool = False, encoder: str = DEFAULT_ENCODER, dropout: float = 0.1) -> None:
         super().__init__()
-        self.encoder = _encoder(pretrained)
-        deep = _TAP_CHANNELS[-1]
-        skips, widths = _TAP_CHANNELS[:-1], _WIDTHS
+        chosen = ENCODERS[encoder]
+        self.taps = chosen.taps
+        self.encoder = _encoder(chosen, pretrained)
+        *skips, deep = chosen.channels
+        widths = _WIDTHS
         self.up16 = _Up(deep, skips[3], widths[3])
         self.up8 = _Up(widths[3], skips[2], widths[2])
         self.up4 = _Up(widths[2], skips[1], widths[1])
@@ -54,7 +94,7 @@ class HipNet(nn.Module):
         x = standardise(grey)
         for index, block in enumerate(self.encoder):
             x = block(x)
-            if index in _TAPS:
+            if index in self.taps:
                 maps.append(x)
         at16 = self.up16(maps[4], maps[3])
         at8 = self.up8(at16, maps[2])
@@ -91,17 +131,15 @@ def _attend(joint: Tensor, features: Tensor) -> Tensor:
     return torch.einsum("nshw,nchw->nsc", weights, features.to(weights.dtype)).flatten(1)
 
 
-def _encoder(pretrained: bool) -> nn.ModuleList:
-    weights = None
-    if pretrained:
-        weights = MobileNet_V3_Large_Weights.IMAGENET1K_V2
-    features = mobilenet_v3_large(weights=weights).features
+def _encoder(chosen: Encoder, pretrained: bool) -> nn.ModuleList:
+    """The features up to the last tap, their first convolution taking one channel."""
+    features = chosen.build(pretrained)
     stem = features[0][0]
     grey_stem = nn.Conv2d(1, stem.out_channels, stem.kernel_size, stem.stride, stem.padding, bias=False)
     with torch.no_grad():
         grey_stem.weight.copy_(stem.weight.sum(dim=1, keepdim=True))
     features[0][0] = grey_stem
-    return nn.ModuleList(features[: _TAPS[-1] + 1])
+    return nn.ModuleList(features[: chosen.taps[-1] + 1])
 
 
 class _Up(nn.Module):

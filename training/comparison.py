@@ -1,6 +1,9 @@
-"""Our network beside the field's usual ones: the same loop, the same data, the same minutes; one table.
+"""Networks beside one another: the same loop, the same data, the same minutes; one table.
 
-python -m training.peers --data data/starter --exam data/tune --minutes 20 -o runs/peers
+python -m training.comparison peers --data data/starter --exam data/tune --minutes 20 -o runs/peers
+python -m training.comparison trade --data data/starter --exam data/tune --minutes 20 -o runs/trade
+
+`peers`: ours and the field's usual ones, structures only. `trade`: ours by encoder and input size, all heads.
 """
 
 import argparse
@@ -22,8 +25,8 @@ from datasets.store import open_store
 from model.anatomy import STRUCTURE_NAMES
 from model.network.hipnet import CLASSES
 from training.feed import Example, load_examples, plain_batches
-from training.loop import train
-from training.networks import OURS, PEERS, build_network
+from training.loop import train, validate
+from training.networks import PEERS, build_network
 from training.recipe import LossWeights, Recipe, load_recipe
 from training.run_folder import RECIPE, Sources, load_run, read_recipe
 
@@ -35,29 +38,45 @@ _STRUCTURES_ONLY: Final = LossWeights(landmarks=0, presence=0, view=0, gsus=0)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A network after its minutes: mean Dice over structures and by structure, onnxruntime's median ms, file size."""
+    """A network after its minutes: mean Dice over structures and by structure, onnxruntime's median ms, file size.
+
+    Landmark error in shares of the picture's side; it, view and grade are None where only structures were learnt.
+    """
 
     network: str
+    input_px: int
     steps: int
     minutes: float
     dice: float
     by_structure: dict[str, float]
+    landmark: float | None
+    view: float | None
+    gsus: float | None
     ms: float
     megabytes: float
 
 
-def compare(sources: Sources, exam: Path, minutes: float, out: Path) -> tuple[Row, ...]:
-    """Trains every network for the same time and measures it on a set none has seen; writes peers.json and peers.md."""
+def candidates(table: str) -> tuple[Recipe, ...]:
+    """The recipes of a table. Raises ValueError for an unknown one."""
     recipe = load_recipe(_STARTER)
+    if table == "peers":
+        return tuple(replace(recipe, network=name, losses=_STRUCTURES_ONLY) for name in ("hipnet", *PEERS))
+    if table == "trade":
+        sizes = tuple(replace(recipe, input_px=px) for px in (192, 256, 320, 384))
+        return sizes + tuple(replace(recipe, network=name) for name in ("hipnet-small", "hipnet-b0"))
+    raise ValueError(f"a table is peers or trade, got {table!r}")
+
+
+def compare(recipes: tuple[Recipe, ...], sources: Sources, exam: Path, minutes: float, out: Path) -> tuple[Row, ...]:
+    """Trains every network for the same time and measures it on a set none has seen; writes table.json and table.md."""
     store = open_store(exam)
-    examples = load_examples(store, tuple(range(len(store))), recipe.input_px)
     rows = []
-    for name in (OURS, *PEERS):
-        begun = (out / name / RECIPE).exists()
-        wanted = replace(recipe, network=name, losses=_STRUCTURES_ONLY)
-        fitted = read_recipe(out / name) if begun else _fitted(wanted, examples, minutes)
-        train(fitted, sources, out / name, resume=True)
-        rows.append(_measure(out / name, examples))
+    for recipe in recipes:
+        examples = load_examples(store, tuple(range(len(store))), recipe.input_px)
+        run = out / f"{recipe.network}-{recipe.input_px}"
+        fitted = read_recipe(run) if (run / RECIPE).exists() else _fitted(recipe, examples, minutes)
+        train(fitted, sources, run, resume=True)
+        rows.append(_measure(run, examples))
         _write(tuple(rows), out)
     return tuple(rows)
 
@@ -80,14 +99,20 @@ def _measure(run: Path, examples: tuple[Example, ...]) -> Row:
     history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     dice = _dice(network, examples)
     ms, megabytes = _served(network, recipe)
+    whole = recipe.losses != _STRUCTURES_ONLY
+    figures = validate(network, examples, recipe, torch.device("cpu")) if whole else None
     return Row(
-        recipe.network,
-        recipe.steps * recipe.epochs,
-        round(history[-1]["minutes"], 1),
-        round(float(np.nanmean(dice)), 4),
-        {name: round(float(value), 4) for name, value in zip(STRUCTURE_NAMES, dice, strict=True)},
-        round(ms, 2),
-        round(megabytes, 2),
+        network=recipe.network,
+        input_px=recipe.input_px,
+        steps=recipe.steps * recipe.epochs,
+        minutes=round(history[-1]["minutes"], 1),
+        dice=round(float(np.nanmean(dice)), 4),
+        by_structure={name: round(float(value), 4) for name, value in zip(STRUCTURE_NAMES, dice, strict=True)},
+        landmark=None if figures is None else round(figures.landmark_px / recipe.input_px, 5),
+        view=None if figures is None else round(figures.view_accuracy, 4),
+        gsus=None if figures is None else round(figures.gsus_exact, 4),
+        ms=round(ms, 2),
+        megabytes=round(megabytes, 2),
     )
 
 
@@ -130,26 +155,25 @@ def _served(network: nn.Module, recipe: Recipe) -> tuple[float, float]:
 
 
 def _write(rows: tuple[Row, ...], out: Path) -> None:
-    (out / "peers.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
-    names = ("network", "steps", "minutes", "mean Dice", *STRUCTURE_NAMES, "ms", "MB")
-    cells = [
-        (r.network, r.steps, r.minutes, *(f"{v:.3f}" for v in (r.dice, *r.by_structure.values())), r.ms, r.megabytes)
-        for r in rows
-    ]
+    (out / "table.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
+    plain = ("network", "input_px", "steps", "minutes", "dice", "landmark", "view", "gsus", "ms", "megabytes")
+    names = (*plain, *STRUCTURE_NAMES)
+    cells = [(*(getattr(row, name) for name in plain), *row.by_structure.values()) for row in rows]
     lines = ["| " + " | ".join(map(str, line)) + " |" for line in (names, ("---",) * len(names), *cells)]
-    (out / "peers.md").write_text("\n".join(lines) + "\n")
+    (out / "table.md").write_text("\n".join(lines) + "\n")
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", choices=("peers", "trade"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--exam", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("-o", "--out", type=Path, required=True)
     told = parser.parse_args()
-    compare(Sources(told.data), told.exam, told.minutes, told.out)
-    sys.stdout.write((told.out / "peers.md").read_text())
+    compare(candidates(told.table), Sources(told.data), told.exam, told.minutes, told.out)
+    sys.stdout.write((told.out / "table.md").read_text())
 
 
 if __name__ == "__main__":
