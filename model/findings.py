@@ -14,6 +14,8 @@ from model.spec import Thresholds
 
 _FINE: Final = 4
 """A mask is enlarged this many times and smoothed before its outline is traced, for outlines below a pixel."""
+_SMOOTH_PX: Final = 0.8
+"""Of 0.25 to 1.8 network pixels the best over all structures on 100 phantoms: the mask is decided at half its size."""
 _MIN_AREA_PX: Final = 12
 _PART_SHARE: Final = 0.2
 
@@ -103,7 +105,7 @@ def outlines(mask: NDArray[np.uint8], tissue: Tissue) -> tuple[Points, ...]:
     crop = mask[top : rows[-1] + 3, left : columns[-1] + 3]
     fine = cv2.resize(crop * 255, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_LINEAR)
     fine = cv2.copyMakeBorder(fine, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    parts = contours(np.asarray(cv2.GaussianBlur(fine, (0, 0), _FINE * 0.5) > 127, dtype=np.uint8))
+    parts = contours(np.asarray(cv2.GaussianBlur(fine, (0, 0), _FINE * _SMOOTH_PX) > 127, dtype=np.uint8))
     areas = [cv2.contourArea(part.astype(np.float32)) / _FINE**2 for part in parts]
     if not areas or areas[0] < _MIN_AREA_PX:
         return ()
