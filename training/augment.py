@@ -103,10 +103,10 @@ def apply_to_points(one: Draw, points_xy: Points, size_px: int) -> Points:
 
 def _affine(size_px: int, rng: Generator) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     centre = (size_px - 1) / 2
-    turn, scale = np.radians(rng.normal(0, 6)), np.exp(rng.normal(0, 0.1))
-    stretch = np.exp(rng.normal(0, 0.06))
+    turn, scale = np.radians(rng.normal(0, 8)), np.exp(rng.normal(0, 0.15))
+    stretch = np.exp(rng.normal(0, 0.1))
     flip = -1.0 if rng.random() < 0.5 else 1.0
-    shift_x, shift_y = rng.normal(0, 0.04, 2) * size_px
+    shift_x, shift_y = rng.normal(0, 0.05, 2) * size_px
     linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.diag(
         [flip * scale * stretch, scale / stretch]
     )

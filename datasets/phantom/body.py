@@ -192,9 +192,19 @@ def vessel(
 def bone_below(surface_mm: Points, rng: Generator) -> Patch:
     """What lies under a bone surface: shadow, filled more or less by clutter."""
     deep = np.stack([surface_mm[:, 0], np.full(len(surface_mm), DEEP_MM)], axis=1)
-    return Patch(between(surface_mm, deep), rng.uniform(-38, -16), rng.uniform(9, 16), softness_mm=0.15)
+    loss = 10 ** rng.uniform(0.45, 1.2)
+    return Patch(between(surface_mm, deep), rng.uniform(-38, -12), loss, softness_mm=0.15)
+
+
+def gapped(surface_mm: Points, rng: Generator) -> Points:
+    """A bone surface with places, often none, where no echo comes back (NaN)."""
+    seen = surface_mm.copy()
+    for _ in range(int(rng.choice([0, 1, 3], p=[0.6, 0.25, 0.15]))):
+        middle = surface_mm[int(rng.integers(0, len(surface_mm)))]
+        seen[np.hypot(*(surface_mm - middle).T) < rng.uniform(0.5, 3)] = np.nan
+    return seen
 
 
 def cortex(surface_mm: Points, rng: Generator) -> Interface:
-    """A bone surface as a bright line, strong or faint."""
-    return Interface(surface_mm, rng.uniform(13, 30), rng.uniform(0.15, 0.45), rng.uniform(0.3, 1.1), True)
+    """A bone surface as a bright line, strong or faint, whole or with gaps where no echo comes back."""
+    return Interface(gapped(surface_mm, rng), rng.uniform(13, 30), rng.uniform(0.15, 0.45), rng.uniform(0.3, 1.1), True)

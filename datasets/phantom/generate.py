@@ -35,6 +35,7 @@ from datasets.phantom.screen import (
     Screen,
     compress,
     draw_screen,
+    draw_size,
     paint_truth,
     place_landmarks,
     scan_convert,
@@ -52,6 +53,8 @@ SECOND_RENDERER: Final = 0.45
 """Share of frames formed by the synthetic aperture instead of focused beams."""
 SOURCE: Final = "phantom"
 _PICTURE_SHARE: Final = 0.45
+_WAVE_SIZE: Final = (360, 320)
+"""Small, because the yardstick is kept in the tree."""
 _FLOW_FRACTION: Final = {0: (0.0, 0.0), 1: (0.008, 0.05), 2: (0.07, 0.12), 3: (0.14, 0.55)}
 _SEED_SALT: Final = 20261121
 
@@ -97,7 +100,8 @@ def wave_phantom(seed: int, view: View) -> Sample:
     """A phantom through the wave simulator, minutes of work. Raises ValueError where the seed has no linear probe."""
     drawn = draw_phantom(seed, view)
     rng = np.random.default_rng([_SEED_SALT, seed, 29])
-    return render(replace(drawn, beam=draw_array(rng)), rng)
+    screen = draw_screen(drawn.probe, _WAVE_SIZE, rng)
+    return render(replace(drawn, beam=draw_array(rng), screen=screen), rng)
 
 
 def phantoms(seeds: Iterable[int], view: View | None = None, workers: int | None = None) -> Iterator[Sample]:
@@ -129,7 +133,7 @@ def _draw(seed: int, view: View, body: Body, rng: Generator) -> Drawn:
     second = rng.random() < SECOND_RENDERER
     beam = draw_aperture(rng) if second else draw_beam(rng)
     display = draw_display(rng, by_power=second and rng.random() < 0.5)
-    return Drawn(seed, scene, body, probe, beam, display, draw_screen(probe, rng), flipped)
+    return Drawn(seed, scene, body, probe, beam, display, draw_screen(probe, draw_size(rng), rng), flipped)
 
 
 def render(drawn: Drawn, rng: Generator) -> Sample:

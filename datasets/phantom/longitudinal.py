@@ -13,6 +13,7 @@ from datasets.phantom.body import (
     clutter_organs,
     cortex,
     draped_layers,
+    gapped,
     level,
     line_at,
     muscle,
@@ -68,9 +69,9 @@ def draw_hip(body: Body, rng: Generator) -> Hip:
         distance_mm=normal + rng.uniform(*_DISTENSION_MM[gsus]) * (0.6 + 0.4 * s),
         sagitta_mm=rng.uniform(*_SAGITTA_MM[gsus]) * (0.55 + 0.45 * s),
         radius_mm=radius,
-        neck_mm=rng.uniform(0.95, 1.3) * radius,
-        hollow_mm=rng.uniform(1.6, 3.4) * (0.5 + 0.5 * s),
-        tilt=rng.normal(0.05, 0.09),
+        neck_mm=rng.uniform(0.9, 1.35) * radius,
+        hollow_mm=rng.uniform(1.6, 4.2) * (0.5 + 0.5 * s),
+        tilt=rng.normal(0.05, 0.13),
         top_mm=body.skin_mm + body.fat_mm + rng.uniform(11, 22) * (0.35 + 0.65 * s),
         cartilage_mm=rng.uniform(1, 2) * np.interp(body.age_years, [0.5, 8, 18], [2.2, 1.5, 1]),
     )
@@ -117,11 +118,11 @@ def longitudinal(body: Body, rng: Generator) -> Scene:
 def _cortex(hip: Hip, rng: Generator) -> tuple[Points, Points, Points, Points, Points]:
     """Rim point, head arc, neck, shaft and ilium lines, turned by the hip's tilt about the head's top."""
     r = hip.radius_mm
-    first, last = np.radians(-rng.uniform(28, 42)), np.radians(rng.uniform(36, 50))
+    first, last = np.radians(-rng.uniform(26, 46)), np.radians(rng.uniform(34, 56))
     angle = np.linspace(first, last, 90)
     head = np.stack([r * np.sin(angle), hip.top_mm + r * (1 - np.cos(angle))], axis=1)
     junction = head[-1]
-    end = junction + [hip.neck_mm, rng.uniform(0.02, 0.16) * hip.neck_mm]
+    end = junction + [hip.neck_mm, rng.uniform(-0.02, 0.24) * hip.neck_mm]
     at = np.linspace(0, 1, 80)
     sag = hip.hollow_mm * (4 * at * (1 - at)) ** rng.uniform(0.8, 1.3)
     neck = junction + at[:, None] * (end - junction) + np.stack([np.zeros(80), sag], axis=1)
@@ -130,7 +131,7 @@ def _cortex(hip: Hip, rng: Generator) -> tuple[Points, Points, Points, Points, P
     shaft = end + np.stack([beyond, -rng.uniform(0.5, 3) * (1 - np.exp(-beyond / 6)) + 0.06 * beyond], axis=1)
     rim = head[0] + [rng.uniform(-1.5, 0.5), -hip.cartilage_mm - rng.uniform(0.6, 1.6)]
     back = np.linspace(0, WIDE_MM, 80)
-    ilium = (rim + np.stack([-back, rng.uniform(-0.1, 0.25) * back + rough(back, 0.2, 12, rng) * (back > 1)], axis=1))[
+    ilium = (rim + np.stack([-back, rng.uniform(-0.15, 0.35) * back + rough(back, 0.2, 12, rng) * (back > 1)], axis=1))[
         ::-1
     ]
     turn = np.array([[np.cos(hip.tilt), np.sin(hip.tilt)], [-np.sin(hip.tilt), np.cos(hip.tilt)]])
@@ -231,7 +232,7 @@ def _tissue(
     strength = cortex(bone, rng)
     if body.age_years < _PLATE_CLOSED_YEARS:
         head = _with_growth_plate(head, rng)
-    lines += [replace(strength, line_mm=part) for part in (ilium, head, neck, shaft)]
+    lines += [replace(strength, line_mm=gapped(part, rng)) for part in (ilium, head, neck, shaft)]
     return patches, lines
 
 

@@ -34,9 +34,14 @@ class Screen:
         return points_mm / [self.spacing_column_mm, self.spacing_row_mm] + [self.origin_x, self.origin_y]
 
 
-def draw_screen(probe: Probe, rng: Generator) -> Screen:
+def draw_size(rng: Generator) -> tuple[int, int]:
+    """A screen's width and height in pixels."""
+    return _SIZES[int(rng.choice(len(_SIZES), p=[0.2, 0.24, 0.12, 0.12, 0.1, 0.14, 0.05, 0.03]))]
+
+
+def draw_screen(probe: Probe, size: tuple[int, int], rng: Generator) -> Screen:
     """A screen on which the sector fills most of one side; rows and columns scale alike, or slightly not."""
-    width, height = _SIZES[int(rng.choice(len(_SIZES), p=[0.2, 0.24, 0.12, 0.12, 0.1, 0.14, 0.05, 0.03]))]
+    width, height = size
     x0, z0, x1, z1 = probe.extent_mm()
     fill = rng.uniform(0.74, 0.99)
     row = max((z1 - z0) / (height * fill), (x1 - x0) / (width * fill))

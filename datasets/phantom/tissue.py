@@ -3,7 +3,7 @@
 Rows are depth, columns are lines. Every renderer starts from these.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from datasets.phantom.scanner import LINES, ROWS, Probe
 from datasets.phantom.scene import Interface, Patch, Scene, Texture
+from model.geometry import Points
 
 Map = NDArray[np.float32]
 _SHIFT = 4
@@ -47,7 +48,8 @@ def tissue_maps(scene: Scene, probe: Probe, rng: Generator, shift: Shift = (0.0,
         attenuation[top:bottom] += share * (patch.attenuation - attenuation[top:bottom])
     lines, bone_lines = np.zeros_like(level), np.zeros_like(level)
     for interface in scene.interfaces:
-        _deposit(interface, probe, bone_lines if interface.bone else lines)
+        for part in _parts(interface.line_mm):
+            _deposit(replace(interface, line_mm=part), probe, bone_lines if interface.bone else lines)
     for patch in scene.patches:
         # No fascia runs through a vessel's lumen.
         cover = _cover(patch, probe) if patch.flow else None
@@ -96,11 +98,16 @@ def _texture(patch: Patch, fibres: Map, sparse: Map, rows: slice) -> Map | float
     return np.asarray(turned, np.float32)
 
 
+def _parts(line_mm: Points) -> list[Points]:
+    """The unbroken parts of a line, which NaN points interrupt."""
+    there = np.isfinite(line_mm).all(axis=1)
+    runs = np.split(line_mm, np.flatnonzero(np.diff(there)) + 1)
+    return [run for run in runs if len(run) > 1 and np.isfinite(run[0]).all()]
+
+
 def _deposit(interface: Interface, probe: Probe, out: Map) -> None:
     """Dense points along a line, stronger where the beam meets it at a right angle: anisotropy comes by itself."""
-    line = interface.line_mm[np.isfinite(interface.line_mm).all(axis=1)]
-    if len(line) < 2:
-        return
+    line = interface.line_mm
     steps = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     at = np.arange(0, steps[-1], min(probe.row_mm, 0.12))
     if at.size < 2:

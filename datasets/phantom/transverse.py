@@ -47,6 +47,8 @@ BONE_BAND_MM = 1.5
 _OSSIFIED_YEARS: Final = 14.0
 _BURSA: Final = 0.1
 _BRANCHED: Final = 0.2
+_BRIM_SLOPE: Final = 0.06
+"""How far the pelvic brim leans against the probe's face (SD): nobody holds it quite along."""
 _TENDON_BRIGHT: Final = 0.85
 """Share of tendons met at a right angle; anisotropy darkens the others."""
 
@@ -54,8 +56,8 @@ _TENDON_BRIGHT: Final = 0.85
 def iliopectineal(body: Body, rng: Generator) -> Scene:
     """AIIS lateral, notch, eminence medial; tendon on the notch, nerve, artery and vein above."""
     s = body.growth
-    apart = rng.uniform(25, 37) * s
-    notch_z = body.skin_mm + body.fat_mm + rng.uniform(20, 31) * (0.42 + 0.58 * s)
+    apart = rng.uniform(22, 40) * s
+    notch_z = body.skin_mm + body.fat_mm + rng.uniform(16, 34) * (0.42 + 0.58 * s)
     bone = _pelvic_brim(apart, notch_z, s, rng)
     eminence, aiis = _summit(bone, -apart / 2, 0.25 * apart), _summit(bone, apart / 2, 0.25 * apart)
     reach = 0.25 * (bone[aiis, 0] - bone[eminence, 0])
@@ -93,10 +95,10 @@ def iliopectineal(body: Body, rng: Generator) -> Scene:
 def inferomedial(body: Body, rng: Generator) -> Scene:
     """The inferomedial acetabular edge as a rounded summit, the head's edge beside it, vessels above."""
     s = body.growth
-    summit_z = body.skin_mm + body.fat_mm + rng.uniform(17, 32) * (0.42 + 0.58 * s)
+    summit_z = body.skin_mm + body.fat_mm + rng.uniform(14, 34) * (0.42 + 0.58 * s)
     x = across()
-    left, right = rng.uniform(0.35, 0.9), rng.uniform(0.25, 0.8)
-    width = rng.uniform(5, 11) * s
+    left, right = rng.uniform(0.3, 1.0), rng.uniform(0.2, 0.9)
+    width = rng.uniform(4, 13) * s
     rise = np.where(x < 0, left, right) * (np.sqrt(x**2 + width**2) - width)
     bone = np.stack([x, summit_z + np.minimum(rise, rng.uniform(9, 20)) + rough(x, 0.25, 11, rng)], axis=1)
     top = _summit(bone, 0.0, 5 * s)
@@ -123,7 +125,7 @@ def inferomedial(body: Body, rng: Generator) -> Scene:
 
 
 def _pelvic_brim(apart: float, notch_z: float, s: float, rng: Generator) -> Points:
-    high_aiis, high_ipe = rng.uniform(5, 12) * s, rng.uniform(3, 6) * s
+    high_aiis, high_ipe = rng.uniform(3.5, 13) * s, rng.uniform(2.5, 6.5) * s
     notch_x = rng.uniform(-0.12, 0.18) * apart
     knots = [
         (-90.0, notch_z + rng.uniform(0, 12)),
@@ -139,7 +141,7 @@ def _pelvic_brim(apart: float, notch_z: float, s: float, rng: Generator) -> Poin
         (90.0, notch_z + rng.uniform(8, 20)),
     ]
     x = np.linspace(-90, 90, 721)
-    z = PchipInterpolator(*np.array(knots).T)(x)
+    z = PchipInterpolator(*np.array(knots).T)(x) + rng.normal(0, _BRIM_SLOPE) * x
     return np.stack([x, z + rough(x, 0.18 * s, 7, rng)], axis=1)
 
 

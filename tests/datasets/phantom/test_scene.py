@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 
 from datasets.phantom.body import draw_body
 from datasets.phantom.longitudinal import longitudinal
-from datasets.phantom.scene import Interface, Patch, ellipse, level_at, outside
+from datasets.phantom.scanner import LINES, Probe
+from datasets.phantom.scene import Interface, Patch, Scene, ellipse, level_at, outside
+from datasets.phantom.tissue import tissue_maps
 from datasets.phantom.transverse import iliopectineal
+from model.anatomy import View
 
 SQUARE = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
 
@@ -36,6 +39,17 @@ def test_inside_an_ellipse_is_what_its_formula_says(x, z, wide, tall, turn):
         assert np.isfinite(kept.line_mm).all()
 
 
+def test_no_echo_comes_from_the_gap_of_a_broken_line():
+    probe = Probe("linear", 40, 0, 0, 40, 8)
+    line = np.stack([np.linspace(-15, 15, 100), np.full(100, 20.0)], axis=1)
+    line[40:60] = np.nan
+    maps = tissue_maps(Scene(View.OTHER, (), (Interface(line, 10.0),)), probe, np.random.default_rng(0))
+    lines_mm = np.linspace(-20, 20, LINES)
+    lit = maps.lines.max(axis=0) > 0
+    assert lit[(np.abs(lines_mm) > 4) & (np.abs(lines_mm) < 14)].all()
+    assert not lit[(np.abs(lines_mm) < 2.5) | (np.abs(lines_mm) > 15.5)].any()
+
+
 def test_the_last_patch_over_a_place_gives_its_level():
     patches = [Patch(SQUARE, 3.0), Patch(SQUARE + 5.0, 7.0)]
     assert [level_at(patches, place) for place in ((2.0, 2.0), (7.0, 7.0), (30.0, 30.0))] == [3.0, 7.0, 0.0]
@@ -47,7 +61,8 @@ def test_a_tendon_differs_from_what_lies_around_it_and_clears_the_bone(seed):
     scene = iliopectineal(draw_body(rng), rng)
     outline = next(r.polygon_mm for r in scene.regions if r.name == "psoas_tendon")
     (tendon,) = (k for k, p in enumerate(scene.patches) if np.array_equal(p.polygon_mm, outline))
-    bone = next(i.line_mm for i in scene.interfaces if i.bone)
+    under_bone = next(p.polygon_mm for p in scene.patches if p.attenuation > 2)
+    bone = under_bone[: len(under_bone) // 2]
     assert (np.interp(outline[:, 0], bone[:, 0], bone[:, 1]) > outline[:, 1]).all()
     around = [p for p in scene.patches[:tendon] if p.fibre_angle or p.texture == "fibres"]
     place = (float(outline[:, 0].mean()), float(outline[:, 1].mean()))
