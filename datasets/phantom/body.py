@@ -4,7 +4,6 @@ Sizes are those of the project's simulation notes; adult sizes times a growth fa
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.random import Generator
@@ -157,36 +156,6 @@ def clutter_organs(box_mm: tuple[float, float, float, float], rng: Generator) ->
         line = line_at(depth, rng.normal(0, 0.18), 0.6, rng)
         lines.append(Interface(piece(line, rng, (4, 26)), level(5, rng), 0.25, rng.uniform(0.2, 0.5)))
     return patches, lines
-
-
-@dataclass(frozen=True, slots=True)
-class Wall:
-    """A vessel's wall: thickness as a range of shares of its radius, and levels of wall and of its lining in dB."""
-
-    share: tuple[float, float]
-    level_db: float
-    lining_db: float
-
-
-ARTERY_WALL: Final = Wall((0.1, 0.2), 5.0, 7.0)
-VEIN_WALL: Final = Wall((0.04, 0.09), 1.0, 1.0)
-"""An artery's thick, bright wall and round lumen tell it from the vein beside it, which a probe flattens."""
-
-
-def vessel(
-    centre_mm: tuple[float, float], radii_mm: tuple[float, float], angle: float, wall: Wall, rng: Generator
-) -> tuple[list[Patch], list[Interface], Points]:
-    """A vessel: dark lumen, brighter wall; returns its outline with wall, which is its label."""
-    thick = float(np.clip(rng.uniform(*wall.share) * min(radii_mm), 0.12, 0.9))
-    outer = ellipse(centre_mm, radii_mm, angle, 0.03, rng)
-    inner = (outer - centre_mm) * (1 - thick / max(min(radii_mm), 0.3)) + centre_mm
-    blood = rng.uniform(-34, -9)
-    patches = [
-        Patch(outer, level(wall.level_db, rng), 0.65, softness_mm=0.15),
-        Patch(inner, blood, 0.18, softness_mm=rng.uniform(0.1, 0.5), flow=True),
-    ]
-    closed = np.concatenate([outer, outer[:1]])
-    return patches, [Interface(closed, level(wall.lining_db, rng), 0.1, 0.25)], outer
 
 
 def bone_below(surface_mm: Points, rng: Generator) -> Patch:

@@ -8,8 +8,6 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from datasets.phantom.body import (
-    ARTERY_WALL,
-    VEIN_WALL,
     Body,
     across,
     bone_below,
@@ -19,9 +17,9 @@ from datasets.phantom.body import (
     line_at,
     muscle,
     skin_and_fat,
-    vessel,
 )
 from datasets.phantom.scene import Interface, Patch, Scene, Texture, between, ellipse, rough
+from datasets.phantom.vessels import ARTERY_WALL, VEIN_WALL, vessel
 from model.anatomy import View
 
 Picture = NDArray[np.uint8]

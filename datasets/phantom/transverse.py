@@ -11,9 +11,7 @@ from numpy.random import Generator
 from scipy.interpolate import PchipInterpolator
 
 from datasets.phantom.body import (
-    ARTERY_WALL,
     DEEP_MM,
-    VEIN_WALL,
     Body,
     across,
     bone_below,
@@ -24,7 +22,6 @@ from datasets.phantom.body import (
     line_at,
     muscle,
     skin_and_fat,
-    vessel,
 )
 from datasets.phantom.scene import (
     Interface,
@@ -40,13 +37,13 @@ from datasets.phantom.scene import (
     outside,
     rough,
 )
+from datasets.phantom.vessels import bundle
 from model.anatomy import View
 from model.geometry import Points
 
 BONE_BAND_MM = 1.5
 _OSSIFIED_YEARS: Final = 14.0
 _BURSA: Final = 0.1
-_BRANCHED: Final = 0.2
 _BRIM_SLOPE: Final = 0.06
 """How far the pelvic brim leans against the probe's face (SD): nobody holds it quite along."""
 _TENDON_BRIGHT: Final = 0.85
@@ -73,7 +70,7 @@ def iliopectineal(body: Body, rng: Generator) -> Scene:
     artery_x = float(bone[eminence, 0]) + rng.uniform(-7, 4) * s
     over_tendon = artery_x + 5 * s > tendon[:, 0].min()
     floor_z = float(tendon[:, 1].min()) if over_tendon else float(bone[eminence, 1])
-    artery, vein, vessels, walls = _bundle((artery_x, top), floor_z, s, rng)
+    artery, vein, vessels, walls = bundle((artery_x, top), floor_z, s, rng)
     patches, lines = patches + vessels + soft, outside(lines, tendon) + walls + edges
     patches.append(bone_below(bone, rng))
     lines.append(cortex(bone, rng))
@@ -108,7 +105,7 @@ def inferomedial(body: Body, rng: Generator) -> Scene:
     patches, lines = patches + _adductors(bone, fascia, s, rng) + soft, lines + edges
     extra = clutter_organs((-25, fascia_z, 25, summit_z - 4), rng)
     patches, lines = patches + extra[0], lines + extra[1]
-    artery, vein, soft, edges = _bundle((rng.uniform(-3, 9) * s, fascia_z), summit_z, s, rng)
+    artery, vein, soft, edges = bundle((rng.uniform(-3, 9) * s, fascia_z), summit_z, s, rng)
     patches, lines = patches + soft, lines + edges
     patches.append(bone_below(bone, rng))
     lines.append(cortex(bone, rng))
@@ -182,64 +179,6 @@ def _tendon(
         cleft = ellipse((x + width * 1.3, z + rng.uniform(-1, 1)), (width * 0.3, height * 0.6), turn)
         patches.append(Patch(cleft, level(3, rng), 0.5))
     return outline, patches, lines
-
-
-def _bundle(
-    start: tuple[float, float], floor_z: float, s: float, rng: Generator
-) -> tuple[Points, Points, list[Patch], list[Interface]]:
-    """Nerve, artery and vein from lateral to medial, between the fascia and what lies deep to them at `floor_z`.
-
-    Gives (artery, vein, tissue, lines).
-    """
-    fascia_z = start[1]
-    radius = float(np.clip(rng.uniform(5, 8.5) * s, 2.5, 9)) / 2
-    room = max(floor_z - fascia_z, 4 * radius)
-    z = fascia_z + float(
-        np.clip(rng.uniform(0.12, 0.42) * room + radius, radius + 0.3, max(room - radius - 1.5, radius + 0.3))
-    )
-    squash = rng.uniform(0.92, 1.05)
-    artery_patches, artery_lines, artery = vessel(
-        (start[0], z), (radius, radius * squash), rng.normal(0, 0.2), ARTERY_WALL, rng
-    )
-    wide = float(np.clip(rng.uniform(8, 13) * s, 3, 13)) / 2
-    compression = float(rng.choice([1.0, rng.uniform(0.12, 1.0)], p=[0.4, 0.6]))
-    tall = max(0.82 * wide * compression, 0.5)
-    gap = rng.uniform(0.2, 2.5) * s
-    offset = rng.uniform(0.25, 0.9) if rng.random() < 0.1 else 1.0
-    deep = z + rng.normal(0.3, 0.9) * s + (1 - offset) * (radius + tall + 1)
-    centre = (start[0] - offset * (radius + wide + gap), min(deep, max(floor_z - tall - 1.0, fascia_z + tall)))
-    vein_patches, vein_lines, vein = vessel(
-        centre, (wide * (1 + 0.15 * (1 - compression)), tall), rng.normal(0, 0.15), VEIN_WALL, rng
-    )
-    branch_patches, branch_lines = _branch((start[0], z), radius, rng)
-    nerve_at = (start[0] + radius + rng.uniform(2.5, 6) * s, z + rng.uniform(0, 3) * s)
-    nerve = ellipse(
-        nerve_at, (rng.uniform(4.4, 10) * s / 2, rng.uniform(1.8, 3.8) * s / 2), rng.normal(0, 0.3), 0.12, rng
-    )
-    sheath = ellipse(
-        ((start[0] + centre[0]) / 2, z),
-        (radius + wide + gap + 1.5, max(radius, tall) + 1.5),
-        rng.normal(0, 0.08),
-        0.05,
-        rng,
-    )
-    patches = [
-        Patch(sheath, level(3, rng), 0.6, softness_mm=0.7),
-        Patch(nerve, level(6, rng), 0.8, Texture.SPARSE, softness_mm=0.4),
-    ]
-    vessels = branch_patches + vein_patches + artery_patches
-    return artery, vein, patches + vessels, branch_lines + vein_lines + artery_lines
-
-
-def _branch(artery_at: tuple[float, float], radius: float, rng: Generator) -> tuple[list[Patch], list[Interface]]:
-    """Sometimes the deep femoral or a circumflex artery beside the common one: a look-alike without a label."""
-    if rng.random() > _BRANCHED:
-        return [], []
-    small = radius * rng.uniform(0.3, 0.7)
-    angle, away = rng.uniform(-0.3, 1.7), radius + small + rng.uniform(0.2, 2.5)
-    place = (artery_at[0] + away * np.cos(angle), artery_at[1] + away * np.sin(angle))
-    patches, lines, _ = vessel(place, (small, small * rng.uniform(0.8, 1)), 0.0, ARTERY_WALL, rng)
-    return patches, lines
 
 
 def _cartilage(body: Body, bone: Points, summit: int, reach_mm: float, rng: Generator) -> list[Patch]:
