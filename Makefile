@@ -5,7 +5,7 @@ DEV    := .venv
 BIN    := $(DEV)/bin
 PORT   ?= 8000
 
-.PHONY: demo test check format bench starter-model real-sets peers constraints clean help
+.PHONY: demo test check format bench starter-model real-sets yardstick peers constraints clean help
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -62,11 +62,15 @@ define real_set
 	test -d data/real/$(1)-held || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part calibration -o data/real/$(1)-held
 endef
 
-peers: $(DEV)/.done  ## ours beside the field's usual networks, and by encoder and size, in the same minutes: runs/peers, runs/trade
+yardstick: $(DEV)/.done  ## the wave-simulated frames of tests/yardstick anew (about 40 minutes of one core); never train on them
+	$(BIN)/hipsono phantom --wave -n 48 --seed 5000000 -o tests/yardstick
+
+peers: $(DEV)/.done  ## ours beside the field's usual networks, and by encoder and size, by phantoms and minutes: runs/peers, runs/trade, runs/amount
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
 	test -d data/tune || $(BIN)/hipsono phantom -n 200 --seed 900000 -o data/tune
 	$(BIN)/python -m training.comparison peers --data data/starter --exam data/tune --minutes 20 -o runs/peers
 	$(BIN)/python -m training.comparison trade --data data/starter --exam data/tune --minutes 20 -o runs/trade
+	$(BIN)/python -m training.comparison amount --data data/starter --exam data/tune --foreign tests/yardstick --minutes 40 -o runs/amount
 
 constraints: $(DEV)/.done  ## write constraints.txt from the development environment
 	(echo "# Exact versions of everything the tests and the demo install; made by \`make constraints\`."; \

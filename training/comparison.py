@@ -2,8 +2,10 @@
 
 python -m training.comparison peers --data data/starter --exam data/tune --minutes 20 -o runs/peers
 python -m training.comparison trade --data data/starter --exam data/tune --minutes 20 -o runs/trade
+python -m training.comparison amount --data data/starter --exam data/tune --foreign tests/yardstick -o runs/amount
 
 `peers`: ours and the field's usual ones, structures only. `trade`: ours by encoder and input size, all heads.
+`amount`: ours by number of phantoms and by time.
 """
 
 import argparse
@@ -11,7 +13,7 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,11 +42,13 @@ _STRUCTURES_ONLY: Final = LossWeights(landmarks=0, presence=0, view=0, gsus=0)
 class Row:
     """A network after its minutes: mean Dice over structures and by structure, onnxruntime's median ms, file size.
 
-    Landmark error in shares of the picture's side; it, view and grade are None where only structures were learnt.
+    `frames` is 0 where all were learnt from. Landmark error in shares of the picture's side; it, view and grade are
+    None where only structures were learnt; `foreign` is mean Dice on another simulator's frames, None without any.
     """
 
     network: str
     input_px: int
+    frames: int
     steps: int
     minutes: float
     dice: float
@@ -52,33 +56,68 @@ class Row:
     landmark: float | None
     view: float | None
     gsus: float | None
+    foreign: float | None
     ms: float
     megabytes: float
 
 
-def candidates(table: str) -> tuple[Recipe, ...]:
-    """The recipes of a table. Raises ValueError for an unknown one."""
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is trained, and for which share of the comparison's minutes."""
+
+    recipe: Recipe
+    share: float = 1.0
+
+    @property
+    def folder(self) -> str:
+        """Its run's name."""
+        recipe = self.recipe
+        return f"{recipe.network}-{recipe.input_px}px-{recipe.frames or 'all'}-{self.share:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exams:
+    """Data sets that no candidate has seen: the simulator's own frames, and another's where there are any."""
+
+    own: Path
+    foreign: Path | None = None
+
+
+def candidates(table: str) -> tuple[Candidate, ...]:
+    """The rows of a table. Raises ValueError for an unknown one."""
     recipe = load_recipe(_STARTER)
     if table == "peers":
-        return tuple(replace(recipe, network=name, losses=_STRUCTURES_ONLY) for name in ("hipnet", *PEERS))
+        networks = ("hipnet", *PEERS)
+        return tuple(Candidate(replace(recipe, network=name, losses=_STRUCTURES_ONLY)) for name in networks)
     if table == "trade":
-        sizes = tuple(replace(recipe, input_px=px) for px in (192, 256, 320, 384))
-        return sizes + tuple(replace(recipe, network=name) for name in ("hipnet-small", "hipnet-b0"))
-    raise ValueError(f"a table is peers or trade, got {table!r}")
+        sizes = tuple(Candidate(replace(recipe, input_px=px)) for px in (192, 256, 320, 384))
+        return sizes + tuple(Candidate(replace(recipe, network=name)) for name in ("hipnet-small", "hipnet-b0"))
+    if table == "amount":
+        fewer = tuple(Candidate(replace(recipe, frames=frames)) for frames in (300, 1000, 3000))
+        return (*fewer, *(Candidate(recipe, share) for share in (0.25, 0.5, 1.0)))
+    raise ValueError(f"a table is peers, trade or amount, got {table!r}")
 
 
-def compare(recipes: tuple[Recipe, ...], sources: Sources, exam: Path, minutes: float, out: Path) -> tuple[Row, ...]:
-    """Trains every network for the same time and measures it on a set none has seen; writes table.json and table.md."""
-    store = open_store(exam)
+def compare(
+    trials: tuple[Candidate, ...], sources: Sources, exams: Exams, minutes: float, out: Path
+) -> tuple[Row, ...]:
+    """Trains every network for its time and measures it on sets none has seen; writes table.json and table.md."""
     rows = []
-    for recipe in recipes:
-        examples = load_examples(store, tuple(range(len(store))), recipe.input_px)
-        run = out / f"{recipe.network}-{recipe.input_px}"
-        fitted = read_recipe(run) if (run / RECIPE).exists() else _fitted(recipe, examples, minutes)
+    for trial in trials:
+        px = trial.recipe.input_px
+        own, foreign = _whole(exams.own, px), () if exams.foreign is None else _whole(exams.foreign, px)
+        run = out / trial.folder
+        known = (run / RECIPE).exists()
+        fitted = read_recipe(run) if known else _fitted(trial.recipe, own, minutes * trial.share)
         train(fitted, sources, run, resume=True)
-        rows.append(_measure(run, examples))
+        rows.append(_measure(run, own, foreign))
         _write(tuple(rows), out)
     return tuple(rows)
+
+
+def _whole(folder: Path, size_px: int) -> tuple[Example, ...]:
+    store = open_store(folder)
+    return load_examples(store, tuple(range(len(store))), size_px)
 
 
 def _fitted(recipe: Recipe, examples: tuple[Example, ...], minutes: float) -> Recipe:
@@ -94,7 +133,7 @@ def _fitted(recipe: Recipe, examples: tuple[Example, ...], minutes: float) -> Re
     return replace(recipe, epochs=_EPOCHS, steps=max(steps // _EPOCHS, 1), minutes=0)
 
 
-def _measure(run: Path, examples: tuple[Example, ...]) -> Row:
+def _measure(run: Path, examples: tuple[Example, ...], foreign: tuple[Example, ...]) -> Row:
     recipe, network = load_run(run)
     history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     dice = _dice(network, examples)
@@ -104,6 +143,7 @@ def _measure(run: Path, examples: tuple[Example, ...]) -> Row:
     return Row(
         network=recipe.network,
         input_px=recipe.input_px,
+        frames=recipe.frames,
         steps=recipe.steps * recipe.epochs,
         minutes=round(history[-1]["minutes"], 1),
         dice=round(float(np.nanmean(dice)), 4),
@@ -111,6 +151,7 @@ def _measure(run: Path, examples: tuple[Example, ...]) -> Row:
         landmark=None if figures is None else round(figures.landmark_px / recipe.input_px, 5),
         view=None if figures is None else round(figures.view_accuracy, 4),
         gsus=None if figures is None else round(figures.gsus_exact, 4),
+        foreign=round(float(np.nanmean(_dice(network, foreign))), 4) if foreign else None,
         ms=round(ms, 2),
         megabytes=round(megabytes, 2),
     )
@@ -156,9 +197,8 @@ def _served(network: nn.Module, recipe: Recipe) -> tuple[float, float]:
 
 def _write(rows: tuple[Row, ...], out: Path) -> None:
     (out / "table.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
-    plain = ("network", "input_px", "steps", "minutes", "dice", "landmark", "view", "gsus", "ms", "megabytes")
-    names = (*plain, *STRUCTURE_NAMES)
-    cells = [(*(getattr(row, name) for name in plain), *row.by_structure.values()) for row in rows]
+    names = (*(field.name for field in fields(Row) if field.name != "by_structure"), *STRUCTURE_NAMES)
+    cells = [[{**asdict(row), **row.by_structure}[name] for name in names] for row in rows]
     lines = ["| " + " | ".join(map(str, line)) + " |" for line in (names, ("---",) * len(names), *cells)]
     (out / "table.md").write_text("\n".join(lines) + "\n")
 
@@ -166,13 +206,15 @@ def _write(rows: tuple[Row, ...], out: Path) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", choices=("peers", "trade"))
+    parser.add_argument("table", choices=("peers", "trade", "amount"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--exam", type=Path, required=True)
+    parser.add_argument("--foreign", type=Path)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("-o", "--out", type=Path, required=True)
     told = parser.parse_args()
-    compare(candidates(told.table), Sources(told.data), told.exam, told.minutes, told.out)
+    exams = Exams(told.exam, told.foreign)
+    compare(candidates(told.table), Sources(told.data), exams, told.minutes, told.out)
     sys.stdout.write((told.out / "table.md").read_text())
 
 

@@ -60,7 +60,7 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     (run / SOURCES).write_text(sources.to_json())
     store = open_store(sources.data)
     split = _split(store, run, recipe.seed)
-    training = _mix(load_examples(store, split.train, recipe.input_px), sources.extra, recipe)
+    training = _mix(load_examples(store, split.train[: recipe.frames or None], recipe.input_px), sources.extra, recipe)
     validation = load_examples(store, split.validation, recipe.input_px)
     if len(training.main) < recipe.batch_size or not validation:
         counts = f"{len(training.main)} training and {len(validation)} validation frames"

@@ -22,7 +22,8 @@ class Recipe:
     """A training run. `minutes` stops the run where the clock runs out before the epochs do; 0 never.
 
     `extra_share` of each batch comes from the extra data sets, where there are any. `network` is a name in
-    training.networks. `steps` is the number of batches an epoch; 0 takes every frame once.
+    training.networks. `steps` is the number of batches an epoch; 0 takes every frame once. `frames` limits what is
+    learnt from to that many training frames; 0 takes all.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Recipe:
     extra_share: float = 0.15
     network: str = "hipnet"
     steps: int = 0
+    frames: int = 0
     losses: LossWeights = LossWeights()
 
     def __post_init__(self) -> None:
@@ -48,8 +50,8 @@ class Recipe:
             raise ValueError(f"input_px is a multiple of 32 from 64 up, got {self.input_px}")
         if not 0 <= self.extra_share <= 0.5:
             raise ValueError(f"extra_share is between 0 and 0.5, got {self.extra_share}")
-        if self.steps < 0:
-            raise ValueError(f"steps is 0 (all) or a number of batches, got {self.steps}")
+        if self.steps < 0 or self.frames < 0:
+            raise ValueError(f"steps and frames are 0 (all) or a number, got {self.steps} and {self.frames}")
         if self.epochs < 1 or self.batch_size < 2:
             raise ValueError(f"epochs is at least 1 and batch_size at least 2, got {self.epochs} and {self.batch_size}")
 

@@ -58,11 +58,10 @@ def load_run(run: Path) -> tuple[Recipe, torch.nn.Module]:
 
 def hold_recipe(recipe: Recipe, run: Path) -> None:
     """Writes the recipe down. Raises ValueError where the folder was begun with another."""
-    text = json.dumps(asdict(recipe), indent=1, sort_keys=True)
     path = run / RECIPE
-    if path.exists() and path.read_text() != text:
+    if path.exists() and read_recipe(run) != recipe:
         raise ValueError(f"{run} was begun with another recipe: give another folder, or the recipe it was begun with")
-    path.write_text(text)
+    path.write_text(json.dumps(asdict(recipe), indent=1, sort_keys=True))
 
 
 def save_whole(content: dict[str, Any], path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from datasets.phantom.generate import phantoms
 from datasets.store import write_store
 from model.network.hipnet import CLASSES
-from training.comparison import candidates, compare
+from training.comparison import Exams, candidates, compare
 from training.networks import OURS, PEERS, build_network
 from training.run_folder import Sources
 
@@ -31,16 +31,19 @@ def test_an_unknown_network_is_refused():
 def test_a_comparison_writes_its_table(tmp_path, monkeypatch):
     write_store(phantoms(range(6_200_000, 6_200_040), workers=1), tmp_path / "set", provenance="p", licence="none")
     monkeypatch.setattr("training.comparison._EPOCHS", 1)
-    small = [replace(recipe, input_px=64) for recipe in (candidates("trade")[0], candidates("peers")[3])]
-    rows = compare(tuple(small), Sources(tmp_path / "set"), tmp_path / "set", 0.005, tmp_path / "out")
+    chosen = (candidates("trade")[0], candidates("peers")[3])
+    small = tuple(replace(one, recipe=replace(one.recipe, input_px=64)) for one in chosen)
+    exams = Exams(tmp_path / "set", tmp_path / "set")
+    rows = compare(small, Sources(tmp_path / "set"), exams, 0.005, tmp_path / "out")
     assert [row.network for row in rows] == ["hipnet", "lraspp"]
     assert all(0 <= row.dice <= 1 and row.ms > 0 and row.steps >= 1 for row in rows)
     assert rows[0].view is not None and rows[1].view is None
+    assert [row.foreign for row in rows] == [row.dice for row in rows]
     table = (tmp_path / "out" / "table.md").read_text().splitlines()
     assert len(table) == 4
     assert table[0].count("|") == table[3].count("|")
 
 
 def test_an_unknown_table_is_refused():
-    with pytest.raises(ValueError, match="peers or trade"):
+    with pytest.raises(ValueError, match="peers, trade or amount"):
         candidates("speed")
