@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model.anatomy import LANDMARKS, POINT_LANDMARK_NAMES, VIEWS, Structure, Tissue, View, structures_of
 from model.geometry import Placement, Points, contours
 from model.runtime import Maps
-from model.spec import Thresholds
+from model.spec import NetworkSpec, Thresholds
 
 _FINE: Final = 4
 """A mask is enlarged this many times and smoothed before its outline is traced, for outlines below a pixel."""
@@ -59,16 +59,16 @@ class Findings:
         return next((point for point in self.landmarks if point.name == name), None)
 
 
-def find(maps: Maps, placement: Placement, thresholds: Thresholds) -> Findings:
+def find(maps: Maps, placement: Placement, spec: NetworkSpec) -> Findings:
     """What the maps show, in frame pixels: only what belongs to the view, only above the thresholds."""
     probabilities = tuple(float(p) for p in maps.view)
     best = int(np.argmax(maps.view))
     view, confidence = VIEWS[best], probabilities[best]
-    withheld = _why_withheld(view, confidence, thresholds)
+    withheld = _why_withheld(view, confidence, spec.thresholds)
     if withheld is not None:
         return Findings(view, confidence, probabilities, withheld=withheld)
-    structures = _structures(maps, placement, view, thresholds.structure)
-    landmarks = _landmarks(maps, placement, view, structures, thresholds.landmark)
+    structures = _structures(maps, placement, view, spec.thresholds.structure)
+    landmarks = _landmarks(maps, placement, structures, view, spec)
     return Findings(view, confidence, probabilities, structures, landmarks)
 
 
@@ -133,7 +133,7 @@ def polygon_centroid(polygon_xy: Points) -> tuple[float, float]:
 
 
 def _landmarks(
-    maps: Maps, placement: Placement, view: View, structures: tuple[FoundStructure, ...], threshold: float
+    maps: Maps, placement: Placement, structures: tuple[FoundStructure, ...], view: View, spec: NetworkSpec
 ) -> tuple[FoundLandmark, ...]:
     found = []
     by_name = {s.structure.name: s for s in structures}
@@ -142,12 +142,13 @@ def _landmarks(
             continue
         if landmark.centroid_of is None:
             x, y, confidence, spread = (float(v) for v in maps.landmarks[POINT_LANDMARK_NAMES.index(landmark.name)])
-            if confidence >= threshold:
+            if confidence >= spec.thresholds.landmark:
                 at = placement.to_frame([x, y])
                 point = (float(at[0]), float(at[1]))
                 found.append(FoundLandmark(landmark.name, *point, confidence, spread / placement.scale_x))
         elif landmark.centroid_of in by_name:
             owner = by_name[landmark.centroid_of]
             centre = polygon_centroid(owner.contours[0])
-            found.append(FoundLandmark(landmark.name, *centre, owner.confidence, 0.0))
+            spread = spec.centroid_spread * float(np.sqrt(polygon_area(owner.contours[0]) / np.pi))
+            found.append(FoundLandmark(landmark.name, *centre, owner.confidence, spread))
     return tuple(found)

@@ -110,7 +110,7 @@ class Reader:
         prepared = perf_counter()
         maps = self._session.run(picture)
         answered = perf_counter()
-        findings = find(maps, placement, self._session.spec.thresholds)
+        findings = find(maps, placement, self._session.spec)
         measurements = measure(findings, frame)
         solar = self._grade(frame, sector, picture, findings, (measurements, maps))
         aims = targets(findings, frame)

@@ -58,7 +58,11 @@ class Temperatures:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """Everything a reader must know of a network to use it."""
+    """Everything a reader must know of a network to use it.
+
+    `centroid_spread` is the SD of a landmark that is a structure's centroid, as a share of the structure's radius
+    (that of a disc of the same area).
+    """
 
     name: str
     version: str
@@ -67,6 +71,7 @@ class NetworkSpec:
     input_width: int
     thresholds: Thresholds = Thresholds()
     temperatures: Temperatures = Temperatures()
+    centroid_spread: float = 0.1
     structures: tuple[str, ...] = STRUCTURE_NAMES
     landmarks: tuple[str, ...] = POINT_LANDMARK_NAMES
     views: tuple[str, ...] = tuple(VIEWS)

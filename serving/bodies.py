@@ -74,7 +74,7 @@ def _landmark(point: FoundLandmark) -> Body:
         "x": round(point.x, 2),
         "y": round(point.y, 2),
         "confidence": round(point.confidence, 4),
-        "spread_px": round(point.spread_px, 2) if point.spread_px else None,
+        "spread_px": round(point.spread_px, 2),
     }
 
 

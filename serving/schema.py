@@ -50,13 +50,13 @@ class StructureBody(_Body):
 
 
 class LandmarkBody(_Body):
-    """A point in frame pixels; `spread_px` is the SD of its place, null for a structure's centroid."""
+    """A point in frame pixels; `spread_px` is the SD of its place."""
 
     name: str
     x: float
     y: float
     confidence: float
-    spread_px: float | None
+    spread_px: float
 
 
 class TargetBody(_Body):

@@ -1,4 +1,4 @@
-"""Temperatures of view, structures and grade, and the landmarks' spread, fitted on a split of their own.
+"""Temperatures of view, structures and grade, and the spread of landmarks, fitted on a split of their own.
 
 Never the one they are examined on.
 """
@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.anatomy import LANDMARKS
 from model.network.hipnet import HipNet, Logits
 from model.network.served import decode_landmarks, grade_probabilities
 from model.spec import Temperatures
+from training.evaluation.score import FrameScore
 from training.feed import Batch, Example, plain_batches
 
 _GRID = np.exp(np.linspace(np.log(0.3), np.log(4.0), 90))
@@ -53,11 +55,19 @@ def fit_temperatures(network: HipNet, examples: tuple[Example, ...]) -> Temperat
     )
 
 
+def fit_centroid_spread(scores: tuple[FrameScore, ...]) -> float:
+    """The share of a structure's radius that its centroid's spread is; `scores` were read with a share of 1."""
+    rows = [k for k, landmark in enumerate(LANDMARKS) if landmark.centroid_of is not None]
+    pairs = np.array([(s.landmark_error_mm[k], s.landmark_spread_mm[k]) for s in scores for k in rows]).reshape(-1, 2)
+    told = pairs[np.isfinite(pairs).all(axis=1)]
+    return _spread(torch.from_numpy(told[:, 0] / told[:, 1]))
+
+
 def _spread(misses: Tensor) -> float:
     """The factor by which 86 % of the errors lie within twice the spread, as with a Gaussian in the plane."""
     if len(misses) < _FEW:
         return 1.0
-    return max(float(torch.quantile(misses, _WITHIN_TWO_SD)) / 2, 0.1)
+    return max(float(torch.quantile(misses, _WITHIN_TWO_SD)) / 2, 0.01)
 
 
 def _best(logits: Tensor, truth: Tensor, probabilities: Callable[[Tensor], Tensor]) -> float:

@@ -17,10 +17,10 @@ from model.network.hipnet import HipNet
 from model.network.served import ServedNetwork
 from model.reading import Reader
 from model.runtime import Session
-from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, Temperatures, Thresholds
+from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, Temperatures
 from training.abstain import OPEN, fit_thresholds
-from training.calibrate import fit_temperatures
-from training.evaluation.score import score_frame
+from training.calibrate import fit_centroid_spread, fit_temperatures
+from training.evaluation.score import FrameScore, score_frame
 from training.feed import load_examples
 from training.quantise import FRAMES, quantise
 from training.recipe import Recipe
@@ -52,18 +52,20 @@ def export(run: Path, out: Path) -> None:
     spec = NetworkSpec(
         recipe.name, recipe.version, trained_on, recipe.input_px, recipe.input_px, temperatures=temperatures
     )
-    spec = replace(spec, thresholds=_thresholds(network, spec, store, split.calibration))
+    scores = _read_openly(network, spec, store, split.calibration)
+    spec = replace(spec, thresholds=fit_thresholds(scores), centroid_spread=round(fit_centroid_spread(scores), 3))
     write_network(network, spec, out)
-    sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {temperatures}, {spec.thresholds}\n")
+    sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {temperatures}, ")
+    sys.stderr.write(f"{spec.thresholds}, centroid spread {spec.centroid_spread}\n")
 
 
-def _thresholds(network: HipNet, spec: NetworkSpec, store: Store, rows: tuple[int, ...]) -> Thresholds:
-    """Fitted on frames read without any threshold, through the same Reader that serves."""
+def _read_openly(network: HipNet, spec: NetworkSpec, store: Store, rows: tuple[int, ...]) -> tuple[FrameScore, ...]:
+    """Frames read without any threshold, through the same Reader that serves."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "open.onnx"
-        write_network(network, replace(spec, thresholds=OPEN), path)
+        write_network(network, replace(spec, thresholds=OPEN, centroid_spread=1.0), path)
         reader = Reader(Session(path))
-        return fit_thresholds(tuple(score_frame(i, store.sample(i), reader) for i in rows))
+        return tuple(score_frame(i, store.sample(i), reader) for i in rows)
 
 
 def export_int8(run: Path, out: Path) -> None:

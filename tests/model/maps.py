@@ -5,7 +5,9 @@ import numpy as np
 from model.anatomy import POINT_LANDMARK_NAMES, VIEWS, View
 from model.geometry import Placement
 from model.runtime import Maps
+from model.spec import NetworkSpec
 
+SPEC = NetworkSpec("hand", "1", "nothing", 256, 256)
 UNMOVED = Placement(0, 0, 1.0, 1.0, 0, 0)
 
 

@@ -1,5 +1,7 @@
 """Findings, measures, targets and grades from answers made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ from model.grade import (
 )
 from model.measure import NO_SCALE, Measurement, measure, targets
 from model.spec import Thresholds
-from tests.model.maps import UNMOVED, maps_of, straight_joint
+from tests.model.maps import SPEC, UNMOVED, maps_of, straight_joint
 
 GREY = np.zeros((256, 256), np.uint8)
 SCALED = Frame(GREY, regions=whole_frame(256, 256, (0.2, 0.2)), age_years=10)
@@ -58,28 +60,36 @@ def test_a_vessel_is_one_piece():
     assert len(outlines(labels, Tissue.RECESS)) == 2
 
 
+def test_a_centroid_is_as_unsure_as_its_structure_is_wide():
+    labels, points, view = transverse()
+    findings = find(maps_of(labels, view, points), UNMOVED, replace(SPEC, centroid_spread=0.25))
+    artery = findings.landmark("femoral_artery")
+    assert artery is not None and artery.spread_px == pytest.approx(0.25 * 20, rel=0.02)
+    assert findings.landmark("aiis").spread_px == 1
+
+
 def test_structures_of_another_view_are_not_found():
     labels, points, _ = transverse()
-    findings = find(maps_of(labels, View.INFEROMEDIAL, points), UNMOVED, Thresholds())
+    findings = find(maps_of(labels, View.INFEROMEDIAL, points), UNMOVED, SPEC)
     assert {s.structure.name for s in findings.structures} == {"femoral_artery", "femoral_vein"}
 
 
 def test_other_and_uncertain_views_are_withheld_with_the_reason():
     labels, points, view = transverse()
-    assert find(maps_of(labels, View.OTHER, points), UNMOVED, Thresholds()).withheld
-    uncertain = find(maps_of(labels, view, points), UNMOVED, Thresholds(view=0.99))
+    assert find(maps_of(labels, View.OTHER, points), UNMOVED, SPEC).withheld
+    uncertain = find(maps_of(labels, view, points), UNMOVED, replace(SPEC, thresholds=Thresholds(view=0.99)))
     assert uncertain.structures == ()
     assert "uncertain" in (uncertain.withheld or "")
 
 
 def test_a_weak_structure_is_withheld():
     labels, points, view = transverse()
-    findings = find(maps_of(labels, view, points, confidence=0.3), UNMOVED, Thresholds())
+    findings = find(maps_of(labels, view, points, confidence=0.3), UNMOVED, SPEC)
     assert findings.structures == ()
 
 
 def test_the_capsule_distance_of_a_level_neck():
-    findings = find(maps_of(*straight_joint()[::2], straight_joint()[1]), UNMOVED, Thresholds())
+    findings = find(maps_of(*straight_joint()[::2], straight_joint()[1]), UNMOVED, SPEC)
     values = {m.name: m for m in measure(findings, SCALED)}
     assert values["capsule_distance"].value == pytest.approx(40 * 0.2, abs=0.25)
     assert values["capsule_sagitta"].value > 0
@@ -87,7 +97,7 @@ def test_the_capsule_distance_of_a_level_neck():
 
 def test_without_a_scale_there_are_no_millimetres_but_a_ratio():
     labels, points, view = straight_joint()
-    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
     values = {m.name: m for m in measure(findings, Frame(GREY))}
     assert values["capsule_distance"].value is None
     assert values["capsule_distance"].reason == NO_SCALE
@@ -97,12 +107,12 @@ def test_without_a_scale_there_are_no_millimetres_but_a_ratio():
 def test_a_missing_neck_is_the_reason():
     labels, points, view = straight_joint()
     labels[labels == 8] = 0
-    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
     assert {m.reason for m in measure(findings, SCALED)} == {"no femoral_neck in this frame"}
 
 
 def test_the_target_lies_on_the_seen_bone_lateral_of_the_eminence():
-    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, Thresholds())
+    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, SPEC)
     (target,) = targets(findings, SCALED)
     assert target.y == pytest.approx(200, abs=1)
     assert 60 < target.x < 180
@@ -123,7 +133,7 @@ def test_the_target_lies_on_the_seen_bone_lateral_of_the_eminence():
 )
 def test_safety_by_clearance_and_age(age, spacing, safety):
     frame = Frame(GREY, regions=whole_frame(256, 256, (spacing, spacing)), age_years=age)
-    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, Thresholds())
+    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, SPEC)
     assert targets(findings, frame)[0].safety == safety
 
 
@@ -132,7 +142,7 @@ def test_with_one_vessel_unseen_nothing_is_clear(spacing, safety):
     labels, points, view = transverse()
     labels[labels == 5] = 0
     frame = Frame(GREY, regions=whole_frame(256, 256, (spacing, spacing)), age_years=10)
-    (target,) = targets(find(maps_of(labels, view, points), UNMOVED, Thresholds()), frame)
+    (target,) = targets(find(maps_of(labels, view, points), UNMOVED, SPEC), frame)
     assert target.safety == safety
     assert target.reason == "clearance to the femoral_vein unknown"
 
@@ -140,12 +150,12 @@ def test_with_one_vessel_unseen_nothing_is_clear(spacing, safety):
 def test_without_vessels_there_is_no_target():
     labels, points, view = transverse()
     labels[(labels == 4) | (labels == 5)] = 0
-    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
     assert targets(findings, SCALED) == ()
 
 
 def test_without_a_scale_a_target_has_no_safety():
-    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, Thresholds())
+    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, SPEC)
     (target,) = targets(findings, Frame(GREY))
     assert target.safety is None
     assert target.reason == NO_SCALE
@@ -153,7 +163,7 @@ def test_without_a_scale_a_target_has_no_safety():
 
 def test_the_grade_comes_with_its_evidence():
     labels, points, view = straight_joint()
-    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
     learned = Learned(np.array([0.02, 0.08, 0.85, 0.05]), 0.4)
     gsus = grade_gsus(findings, measure(findings, SCALED), learned, 10, GradeRules())
     assert (gsus.grade, gsus.shape, gsus.review) == (2, "convex", None)
@@ -178,7 +188,7 @@ def test_the_grade_comes_with_its_evidence():
 )
 def test_grade_and_measured_shape_agree_within_one_or_ask_for_review(grade, ratio, shape, review):
     labels, points, view = straight_joint()
-    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
     measured = (Measurement("capsule_sagitta_ratio", ratio, "1", np.empty((0, 2))),)
     gsus = grade_gsus(findings, measured, Learned(np.eye(4)[grade], 0.4), None, GradeRules())
     assert (gsus.grade, gsus.shape) == (grade, shape)
@@ -188,21 +198,21 @@ def test_grade_and_measured_shape_agree_within_one_or_ask_for_review(grade, rati
 
 def test_an_uncertain_grade_is_withheld():
     labels, points, view = straight_joint()
-    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
     gsus = grade_gsus(findings, (), Learned(np.array([0.3, 0.3, 0.2, 0.2]), 0.4), None, GradeRules())
     assert gsus.grade is None
     assert "uncertain" in (gsus.reason or "")
 
 
 def test_another_view_is_not_gradable():
-    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, Thresholds())
+    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, SPEC)
     assert grade_gsus(findings, (), Learned(np.ones(4) / 4, 0.1), None, GradeRules()).grade is None
 
 
 def test_landmarks_out_of_order_are_not_gradable():
     labels, points, view = straight_joint()
     points["acetabular_rim"] = (240, 150)
-    findings = find(maps_of(labels, view, points), UNMOVED, Thresholds())
+    findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
     gsus = grade_gsus(findings, (), Learned(np.array([0, 0, 1, 0]), 0.4), None, GradeRules())
     assert "follow" in (gsus.reason or "")
 
