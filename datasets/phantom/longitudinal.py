@@ -70,7 +70,7 @@ def draw_hip(body: Body, rng: Generator) -> Hip:
         sagitta_mm=rng.uniform(*_SAGITTA_MM[gsus]) * (0.55 + 0.45 * s),
         radius_mm=radius,
         neck_mm=rng.uniform(0.9, 1.35) * radius,
-        hollow_mm=rng.uniform(1.6, 4.2) * (0.5 + 0.5 * s),
+        hollow_mm=rng.uniform(0.8 + 0.8 * s, 4.2 * s),
         tilt=rng.normal(0.05, 0.13),
         top_mm=body.skin_mm + body.fat_mm + rng.uniform(11, 22) * (0.35 + 0.65 * s),
         cartilage_mm=rng.uniform(1, 2) * np.interp(body.age_years, [0.5, 8, 18], [2.2, 1.5, 1]),
