@@ -44,7 +44,8 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
 	$(BIN)/hipsono train training/recipes/served.toml --data data/starter --weights runs/starter \
 		$(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/served --resume
-	$(BIN)/hipsono export runs/served -o model/weights/starter.onnx
+	test -d runs/blend || $(BIN)/python -m training.blend runs/starter=0.25 runs/served=0.75 -o runs/blend
+	$(BIN)/hipsono export runs/blend -o model/weights/starter.onnx
 	test -d data/exam || $(BIN)/hipsono phantom -n 2000 --seed 2000000 -o data/exam
 	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/served/report
 
@@ -62,15 +63,15 @@ define real_set
 	test -d data/real/$(1)-held || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part calibration -o data/real/$(1)-held
 endef
 
-yardstick: $(DEV)/.done  ## the wave-simulated frames of tests/yardstick anew (about 40 minutes of one core); never train on them
-	$(BIN)/hipsono phantom --wave -n 48 --seed 5000000 -o tests/yardstick
+yardstick: $(DEV)/.done  ## the wave-simulated frames of tests/yardstick anew (about half an hour of one core); never train on them
+	$(BIN)/hipsono phantom --wave -n 40 --seed 5000000 -o tests/yardstick
 
 peers: $(DEV)/.done  ## ours beside the field's usual networks, and by encoder and size, by phantoms and minutes: runs/peers, runs/trade, runs/amount
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
 	test -d data/tune || $(BIN)/hipsono phantom -n 200 --seed 900000 -o data/tune
 	$(BIN)/python -m training.comparison peers --data data/starter --exam data/tune --minutes 20 -o runs/peers
 	$(BIN)/python -m training.comparison trade --data data/starter --exam data/tune --minutes 20 -o runs/trade
-	$(BIN)/python -m training.comparison amount --data data/starter --exam data/tune --foreign tests/yardstick --minutes 40 -o runs/amount
+	$(BIN)/python -m training.comparison amount --data data/starter --exam data/tune $(if $(wildcard tests/yardstick),--foreign tests/yardstick) --minutes 40 -o runs/amount
 
 constraints: $(DEV)/.done  ## write constraints.txt from the development environment
 	(echo "# Exact versions of everything the tests and the demo install; made by \`make constraints\`."; \

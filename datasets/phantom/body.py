@@ -4,6 +4,7 @@ Sizes are those of the project's simulation notes; adult sizes times a growth fa
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.random import Generator
@@ -13,6 +14,8 @@ from datasets.phantom.scene import Interface, Patch, Texture, between, ellipse, 
 from model.geometry import Points
 
 DEEP_MM = 200.0
+_FILLED: Final = 0.3
+"""Share of bones whose shadow is filled with streaks nearly as bright as tissue, as clutter and side lobes do."""
 WIDE_MM = 90.0
 """Scenes are drawn this far to each side of the middle, beyond any probe's reach."""
 
@@ -161,8 +164,11 @@ def clutter_organs(box_mm: tuple[float, float, float, float], rng: Generator) ->
 def bone_below(surface_mm: Points, rng: Generator) -> Patch:
     """What lies under a bone surface: shadow, filled more or less by clutter."""
     deep = np.stack([surface_mm[:, 0], np.full(len(surface_mm), DEEP_MM)], axis=1)
-    loss = 10 ** rng.uniform(0.45, 1.2)
-    return Patch(between(surface_mm, deep), rng.uniform(-38, -12), loss, softness_mm=0.15)
+    under = between(surface_mm, deep)
+    if rng.random() < _FILLED:
+        texture = Texture.FIBRES if rng.random() < 0.6 else Texture.PLAIN
+        return Patch(under, rng.uniform(-18, -2), rng.uniform(0.7, 3), texture, rng.normal(0, 0.3), 0.15)
+    return Patch(under, rng.uniform(-38, -12), 10 ** rng.uniform(0.45, 1.2), softness_mm=0.15)
 
 
 def gapped(surface_mm: Points, rng: Generator) -> Points:

@@ -18,12 +18,13 @@ from model.reading import Reader
 from model.runtime import Session
 from model.spec import METADATA_KEY, SpecError, Temperatures
 from training import loop, run_folder
+from training.blend import blend
 from training.evaluate import evaluate
 from training.export import ParityError, check_parity, export, export_int8, untrained, write_network
 from training.feed import load_examples
 from training.loop import train
 from training.recipe import Recipe, load_recipe
-from training.run_folder import Sources
+from training.run_folder import Sources, load_run
 
 RECIPES = Path(loop.__file__).parent / "recipes"
 TINY = load_recipe(RECIPES / "tiny.toml")
@@ -95,6 +96,22 @@ def test_a_run_may_start_from_another(run, data, tmp_path):
     name = "structures.weight"
     assert torch.allclose(before[name], after[name], atol=1e-4)
     assert Sources.of(tmp_path / "more").weights == run
+
+
+def test_runs_blend_into_a_run(run, data, tmp_path):
+    other = tmp_path / "other"
+    train(replace(TINY, seed=9), Sources(data, weights=run), other)
+    blend({run: 0.25, other: 0.75}, tmp_path / "blend")
+    first, second, mixed = (load_run(folder)[1].state_dict() for folder in (run, other, tmp_path / "blend"))
+    convolution = next(name for name, value in mixed.items() if value.dim() == 4)
+    expected = 0.25 * first[convolution] + 0.75 * second[convolution]
+    torch.testing.assert_close(mixed[convolution], expected)
+    export(tmp_path / "blend", tmp_path / "blend.onnx")
+    assert Session(tmp_path / "blend.onnx").spec.name == TINY.name
+    with pytest.raises(ValueError, match="make 1"):
+        blend({run: 0.5, other: 0.6}, tmp_path / "worse")
+    with pytest.raises(ValueError, match="not empty"):
+        blend({run: 0.5, other: 0.5}, tmp_path / "blend")
 
 
 def test_an_unknown_device_is_refused(data, tmp_path):

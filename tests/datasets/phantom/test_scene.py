@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.phantom.body import draw_body
+from datasets.phantom.body import DEEP_MM, draw_body
 from datasets.phantom.longitudinal import longitudinal
 from datasets.phantom.scanner import LINES, Probe
 from datasets.phantom.scene import Interface, Patch, Scene, ellipse, level_at, outside
@@ -61,7 +61,7 @@ def test_a_tendon_differs_from_what_lies_around_it_and_clears_the_bone(seed):
     scene = iliopectineal(draw_body(rng), rng)
     outline = next(r.polygon_mm for r in scene.regions if r.name == "psoas_tendon")
     (tendon,) = (k for k, p in enumerate(scene.patches) if np.array_equal(p.polygon_mm, outline))
-    under_bone = next(p.polygon_mm for p in scene.patches if p.attenuation > 2)
+    under_bone = [p.polygon_mm for p in scene.patches if p.polygon_mm[:, 1].max() == DEEP_MM][-1]
     bone = under_bone[: len(under_bone) // 2]
     assert (np.interp(outline[:, 0], bone[:, 0], bone[:, 1]) > outline[:, 1]).all()
     around = [p for p in scene.patches[:tendon] if p.fibre_angle or p.texture == "fibres"]

@@ -1,0 +1,83 @@
+"""Runs of one network averaged weight by weight: what an early run knew of foreign pictures is not all forgotten.
+
+python -m training.blend runs/starter=0.25 runs/served=0.75 -o runs/blend
+
+Weights of a run and of one that went on from it lie in one valley, so that their average is a network too (Wortsman et
+al. 2022, "Robust fine-tuning of zero-shot models"). Batch statistics belong to none of them and are settled anew. The
+folder is a run like any other, of the last run's recipe, split and sources: `hipsono export` takes it.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import update_bn
+
+from datasets.split import read_split
+from datasets.store import open_store
+from training.feed import Example, load_examples, plain_batches
+from training.recipe import Recipe
+from training.run_folder import BEST, RECIPE, SOURCES, SPLIT, Sources, load_run, save_whole
+
+_SETTLING_FRAMES = 400
+
+
+def blend(shares: dict[Path, float], out: Path) -> None:
+    """Writes the average of runs by their shares. Raises ValueError where shares or networks do not fit together."""
+    if abs(sum(shares.values()) - 1) > 1e-6 or len(shares) < 2:
+        raise ValueError(f"shares of two runs or more make 1, got {list(shares.values())}")
+    if out.exists() and any(out.iterdir()):
+        raise ValueError(f"{out} is not empty: give a new folder")
+    loaded = [load_run(run) for run in shares]
+    kinds = {(recipe.network, recipe.input_px) for recipe, _ in loaded}
+    if len(kinds) > 1:
+        raise ValueError(f"the runs are of different networks or input sizes: {sorted(kinds)}")
+    recipe, network = loaded[-1]
+    network.load_state_dict(_averaged([one.state_dict() for _, one in loaded], list(shares.values())))
+    last = list(shares)[-1]
+    frames = _settling(last, recipe)
+    update_bn((batch.pictures for batch in plain_batches(frames, recipe.batch_size)), network)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (RECIPE, SOURCES, SPLIT):
+        shutil.copy(last / name, out / name)
+    save_whole({"network": network.state_dict(), "epoch": 0}, out / BEST)
+
+
+def _averaged(states: list[dict[str, Tensor]], shares: list[float]) -> dict[str, Tensor]:
+    """Counters are the last one's."""
+    rows = list(zip(shares, states, strict=True))
+    return {
+        name: sum((share * state[name] for share, state in rows), torch.zeros_like(last))
+        if last.is_floating_point()
+        else last
+        for name, last in states[-1].items()
+    }
+
+
+def _settling(run: Path, recipe: Recipe) -> tuple[Example, ...]:
+    """Undisturbed training frames, of the extra sets in their share of a batch."""
+    sources = Sources.of(run)
+    store = open_store(sources.data)
+    rows = read_split(run / SPLIT, store).train
+    wanted = round(_SETTLING_FRAMES * recipe.extra_share) if sources.extra else 0
+    frames = load_examples(store, rows[: _SETTLING_FRAMES - wanted], recipe.input_px)
+    for extra in map(open_store, sources.extra):
+        step = max(1, len(extra) * len(sources.extra) // max(wanted, 1))
+        frames += load_examples(extra, tuple(range(0, len(extra), step)), recipe.input_px)
+    return frames
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN=SHARE")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    told = parser.parse_args()
+    pairs = [text.rpartition("=") for text in told.runs]
+    blend({Path(run): float(share) for run, _, share in pairs}, told.out)
+
+
+if __name__ == "__main__":
+    main()
