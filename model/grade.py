@@ -188,7 +188,7 @@ def _evidence(grade: int, measurements: tuple[Measurement, ...], age_years: floa
     words = SHAPES[grade]
     ratio, distance = values.get("capsule_sagitta_ratio"), values.get("capsule_distance")
     if ratio is not None:
-        words += f" (sagitta {100 * ratio:.0f} % of chord)"
+        words += f" (measured {measured_shape(measurements, rules)}, sagitta {100 * ratio:.0f} % of chord)"
     if distance is not None:
         words += f", {distance:.1f} mm"
         if age_years is not None:
