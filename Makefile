@@ -63,7 +63,7 @@ define real_set
 	test -d data/real/$(1)-held || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part calibration -o data/real/$(1)-held
 endef
 
-yardstick: $(DEV)/.done  ## the wave-simulated frames of tests/yardstick anew (about half an hour of one core); never train on them
+yardstick: $(DEV)/.done  ## the wave-simulated frames of tests/yardstick anew (one to four minutes of one core a frame); never train on them
 	$(BIN)/hipsono phantom --wave -n 40 --seed 5000000 -o tests/yardstick
 
 peers: $(DEV)/.done  ## ours beside the field's usual networks, and by encoder and size, by phantoms and minutes: runs/peers, runs/trade, runs/amount
