@@ -9,19 +9,17 @@ folder is a run like any other, of the last run's recipe, split and sources: `hi
 
 import argparse
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.optim.swa_utils import update_bn
+from torch import Tensor, nn
 
 from datasets.split import read_split
 from datasets.store import open_store
-from training.feed import Example, load_examples, plain_batches
+from training.loop import SETTLING_FRAMES, load_mix, settle
 from training.recipe import Recipe
 from training.run_folder import BEST, RECIPE, SOURCES, SPLIT, Sources, load_run, save_whole
-
-_SETTLING_FRAMES = 400
 
 
 def blend(shares: dict[Path, float], out: Path) -> None:
@@ -37,8 +35,7 @@ def blend(shares: dict[Path, float], out: Path) -> None:
     recipe, network = loaded[-1]
     network.load_state_dict(_averaged([one.state_dict() for _, one in loaded], list(shares.values())))
     last = list(shares)[-1]
-    frames = _settling(last, recipe)
-    update_bn((batch.pictures for batch in plain_batches(frames, recipe.batch_size)), network)
+    _settle(network, last, recipe)
     out.mkdir(parents=True, exist_ok=True)
     for name in (RECIPE, SOURCES, SPLIT):
         shutil.copy(last / name, out / name)
@@ -56,17 +53,12 @@ def _averaged(states: list[dict[str, Tensor]], shares: list[float]) -> dict[str,
     }
 
 
-def _settling(run: Path, recipe: Recipe) -> tuple[Example, ...]:
-    """Undisturbed training frames, of the extra sets in their share of a batch."""
+def _settle(network: nn.Module, run: Path, recipe: Recipe) -> None:
     sources = Sources.of(run)
     store = open_store(sources.data)
-    rows = read_split(run / SPLIT, store).train
-    wanted = round(_SETTLING_FRAMES * recipe.extra_share) if sources.extra else 0
-    frames = load_examples(store, rows[: _SETTLING_FRAMES - wanted], recipe.input_px)
-    for extra in map(open_store, sources.extra):
-        step = max(1, len(extra) * len(sources.extra) // max(wanted, 1))
-        frames += load_examples(extra, tuple(range(0, len(extra), step)), recipe.input_px)
-    return frames
+    few = replace(recipe, frames=SETTLING_FRAMES)
+    mix = load_mix(store, read_split(run / SPLIT, store).train, sources.extra, few)
+    settle(network, mix, recipe.batch_size, torch.device("cpu"))
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from training.recipe import Recipe
 from training.run_folder import BEST, LAST, SOURCES, SPLIT, Sources, hold_recipe, load_run, save_whole
 
 _FRACTIONS = (0.9, 0.05, 0.05)
-_SETTLING_FRAMES = 640
+SETTLING_FRAMES = 640
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     (run / SOURCES).write_text(sources.to_json())
     store = open_store(sources.data)
     split = _split(store, run, recipe.seed)
-    training = _mix(load_examples(store, split.train[: recipe.frames or None], recipe.input_px), sources.extra, recipe)
+    training = load_mix(store, split.train, sources.extra, recipe)
     validation = load_examples(store, split.validation, recipe.input_px)
     if len(training.main) < recipe.batch_size or not validation:
         counts = f"{len(training.main)} training and {len(validation)} validation frames"
@@ -73,7 +73,7 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     while state.epoch < recipe.epochs and not _ended(state, recipe):
         started = time.monotonic()
         loss = _train_epoch(state, training, recipe, place)
-        _settle(state.average, training, recipe, place)
+        settle(state.average, training, recipe.batch_size, place)
         figures = validate(state.average.module, validation, recipe, place)
         state.spent_minutes += (time.monotonic() - started) / 60
         figures = replace(figures, epoch=state.epoch, train_loss=loss, minutes=state.spent_minutes)
@@ -122,8 +122,12 @@ def validate(
     )
 
 
-def _mix(main: tuple[Example, ...], extra: tuple[Path, ...], recipe: Recipe) -> Mix:
-    """Extra sets are learnt from whole: what is to be held back is kept out of them."""
+def load_mix(store: Store, rows: tuple[int, ...], extra: tuple[Path, ...], recipe: Recipe) -> Mix:
+    """What the recipe learns from of a data set's training rows and of extra sets.
+
+    Extra sets are learnt from whole: what is to be held back is kept out of them.
+    """
+    main = load_examples(store, rows[: recipe.frames or None], recipe.input_px)
     stores = [open_store(folder) for folder in extra]
     examples = [one for store in stores for one in load_examples(store, tuple(range(len(store))), recipe.input_px)]
     return Mix(main, tuple(examples), recipe.extra_share, recipe.steps)
@@ -143,13 +147,13 @@ def _train_epoch(state: RunState, training: Mix, recipe: Recipe, place: torch.de
     return total / steps
 
 
-def _settle(average: AveragedModel, training: Mix, recipe: Recipe, place: torch.device) -> None:
+def settle(network: torch.nn.Module, training: Mix, batch_size: int, place: torch.device) -> None:
     """Batch statistics of the averaged weights, from undisturbed frames: the running ones belong to other weights."""
-    wanted = round(_SETTLING_FRAMES * training.share) if training.extra else 0
-    some = training.main[:: max(1, len(training.main) // (_SETTLING_FRAMES - wanted))]
+    wanted = round(SETTLING_FRAMES * training.share) if training.extra else 0
+    some = training.main[:: max(1, len(training.main) // (SETTLING_FRAMES - wanted))]
     if wanted:
         some += training.extra[:: max(1, len(training.extra) // wanted)]
-    update_bn((channels_last(batch.pictures.to(place)) for batch in plain_batches(some, recipe.batch_size)), average)
+    update_bn((channels_last(batch.pictures.to(place)) for batch in plain_batches(some, batch_size)), network)
 
 
 def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) -> float:

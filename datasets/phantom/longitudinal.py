@@ -247,10 +247,10 @@ def _iliocapsularis(outer: Points, s: float, rng: Generator) -> Patch:
 
 def _with_growth_plate(head: Points, rng: Generator) -> Points:
     """The head's cortex with the gap of its open growth plate."""
-    gapped = head.copy()
+    open_head = head.copy()
     middle = int(rng.uniform(0.55, 0.9) * len(head))
-    gapped[middle : middle + int(rng.integers(1, 4))] = np.nan
-    return gapped
+    open_head[middle : middle + int(rng.integers(1, 4))] = np.nan
+    return open_head
 
 
 def _inside(hip: Hip, outer: Points, head: Points, neck: Points, rng: Generator) -> list[Patch]:

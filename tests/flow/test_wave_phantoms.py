@@ -29,16 +29,12 @@ def sample(path):
     return Sample(Frame(picture, regions=regions), truth, path.stem, path.stem)
 
 
-def figures_of(samples):
-    reader = Reader(Session())
-    return summarise(tuple(score_frame(k, one, reader) for k, one in enumerate(samples)), "", "", "wave phantoms")
-
-
 @pytest.fixture(scope="module")
 def foreign(shared_data):
     paths = sorted((shared_data / "wave-phantoms").glob("*.json"))
     assert len(paths) == 10
-    return figures_of([sample(path) for path in paths])
+    reader = Reader(Session())
+    return summarise(tuple(score_frame(k, sample(p), reader) for k, p in enumerate(paths)), "", "", "wave phantoms")
 
 
 def test_most_foreign_views_are_right(foreign):

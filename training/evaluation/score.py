@@ -95,8 +95,7 @@ def score_frame(index: int, sample: Sample, reader: Reader) -> FrameScore:
     reading = reader.read(sample.frame)
     truth = sample.truth
     raw = reader.raw_mask(sample.frame) if VESSEL in truth.labelled else None
-    errors, spreads = _landmarks(sample, reading)
-    confidences = {point.name: point.confidence for point in reading.landmarks}
+    errors, spreads, confidences = _landmarks(sample, reading)
     probabilities = reading.solar.gsus.probabilities
     values = {m.name: m.value for m in reading.measurements}
     return FrameScore(
@@ -108,7 +107,7 @@ def score_frame(index: int, sample: Sample, reader: Reader) -> FrameScore:
         structures=_structures(sample, reading),
         landmark_error_mm=errors,
         landmark_spread_mm=spreads,
-        landmark_confidence=tuple(confidences.get(landmark.name, NAN) for landmark in LANDMARKS),
+        landmark_confidence=confidences,
         gsus=GradeScore(
             truth.gsus,
             reading.solar.gsus.grade,
@@ -170,7 +169,8 @@ def _vessel_dice(mask: NDArray[np.uint8], raw: NDArray[np.uint8]) -> float:
     return float(2 * (here & there).sum() / (here.sum() + there.sum()))
 
 
-def _landmarks(sample: Sample, reading: Reading) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _landmarks(sample: Sample, reading: Reading) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Errors and spreads in mm, and confidences, in the order of LANDMARKS."""
     told = {point.name: point for point in reading.landmarks}
     errors, spreads = [], []
     for landmark, (x, y) in zip(LANDMARKS, sample.truth.landmarks_xy, strict=True):
@@ -184,4 +184,5 @@ def _landmarks(sample: Sample, reading: Reading) -> tuple[tuple[float, ...], tup
             errors.append(float(np.hypot((at.x - x) * spacing[1], (at.y - y) * spacing[0])))
         known = at is not None and spacing is not None and at.spread_px > 0
         spreads.append(at.spread_px * spacing[1] if known and at and spacing else NAN)
-    return tuple(errors), tuple(spreads)
+    confidences = (told[landmark.name].confidence if landmark.name in told else NAN for landmark in LANDMARKS)
+    return tuple(errors), tuple(spreads), tuple(confidences)
