@@ -16,6 +16,7 @@ from model.anatomy import LANDMARKS, VIEWS
 from model.preprocess import find_sector, letterbox
 from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
 from training.losses import GROUPS, Target, merge_matrix
+from training.texture import covered, draw_cover
 
 _POINT_ROWS = [row for row, landmark in enumerate(LANDMARKS) if landmark.centroid_of is None]
 
@@ -73,13 +74,16 @@ def load_examples(store: Store, indices: tuple[int, ...], size_px: int) -> tuple
 class Mix:
     """What a run learns from: the main examples once an epoch, and extra ones in a share of each batch.
 
-    With `limit` above 0 an epoch ends after that many batches, and the next draws anew.
+    With `limit` above 0 an epoch ends after that many batches, and the next draws anew. Main examples are veiled by an
+    extra one in `veil_share` of their draws, and all are bent in `bend_share` (training.texture).
     """
 
     main: tuple[Example, ...]
     extra: tuple[Example, ...] = ()
     share: float = 0.0
     limit: int = 0
+    veil_share: float = 0.0
+    bend_share: float = 0.0
 
     def extra_of(self, batch_size: int) -> int:
         """How many of a batch are extra."""
@@ -90,14 +94,23 @@ class Mix:
         whole = len(self.main) // (batch_size - self.extra_of(batch_size))
         return min(whole, self.limit or whole)
 
+    def covered(self, example: Example, rng: np.random.Generator, *, main: bool) -> Example:
+        """The example with foreign texture over it, or as it was."""
+        veil_share = self.veil_share if main and self.extra else 0.0
+        cover = draw_cover(veil_share, self.bend_share, rng)
+        over = self.extra[int(rng.integers(len(self.extra)))].picture if cover.veil else None
+        return replace(example, picture=covered(example.picture, over, cover))
+
 
 def batches(mix: Mix, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
     """A shuffled, augmented epoch; the same for the same seed and epoch. The last, smaller batch is left out."""
     size = mix.main[0].picture.shape[0]
 
     def make(group: list[_Drawn]) -> Batch:
-        draws = [draw(size, np.random.default_rng([seed, epoch, *key])) for _, key in group]
-        return collate([augmented(example, one) for (example, _), one in zip(group, draws, strict=True)])
+        rngs = [np.random.default_rng([seed, epoch, *key]) for _, key in group]
+        draws = [draw(size, rng) for rng in rngs]
+        shown = [mix.covered(example, rng, main=key[0] == 0) for (example, key), rng in zip(group, rngs, strict=True)]
+        return collate([augmented(example, one) for example, one in zip(shown, draws, strict=True)])
 
     with ThreadPoolExecutor(1) as ahead:
         groups = _groups(mix, batch_size, np.random.default_rng([seed, epoch]))

@@ -24,6 +24,7 @@ from training.networks import build_network
 from training.progress import EpochFigures, write_progress
 from training.recipe import Recipe
 from training.run_folder import BEST, LAST, SOURCES, SPLIT, Sources, hold_recipe, load_run, save_whole
+from training.style import mix_styles
 
 _FRACTIONS = (0.9, 0.05, 0.05)
 SETTLING_FRAMES = 640
@@ -130,7 +131,7 @@ def load_mix(store: Store, rows: tuple[int, ...], extra: tuple[Path, ...], recip
     main = load_examples(store, rows[: recipe.frames or None], recipe.input_px)
     stores = [open_store(folder) for folder in extra]
     examples = [one for store in stores for one in load_examples(store, tuple(range(len(store))), recipe.input_px)]
-    return Mix(main, tuple(examples), recipe.extra_share, recipe.steps)
+    return Mix(main, tuple(examples), recipe.extra_share, recipe.steps, recipe.veil_share, recipe.bend_share)
 
 
 def _train_epoch(state: RunState, training: Mix, recipe: Recipe, place: torch.device) -> float:
@@ -174,6 +175,7 @@ def _start(recipe: Recipe, steps: int, weights: Path | None, place: torch.device
     network = _network(recipe) if weights is None else load_run(weights)[1].train()
     network = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, avg_fn=_average(recipe.ema_decay))
+    mix_styles(network, recipe.style_share)
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=recipe.epochs * steps + 1, pct_start=recipe.warmup_share

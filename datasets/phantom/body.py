@@ -167,11 +167,11 @@ def bone_below(surface_mm: Points, rng: Generator) -> Patch:
     under = between(surface_mm, deep)
     if rng.random() < _FILLED:
         texture = Texture.FIBRES if rng.random() < 0.6 else Texture.PLAIN
-        return Patch(under, rng.uniform(-18, -2), rng.uniform(0.7, 3), texture, rng.normal(0, 0.3), 0.15)
-    return Patch(under, rng.uniform(-38, -12), 10 ** rng.uniform(0.45, 1.2), softness_mm=0.15)
+        return Patch(under, rng.uniform(-18, -2), rng.uniform(0.7, 3), texture, rng.normal(0, 0.3), 0.15, bone=True)
+    return Patch(under, rng.uniform(-38, -12), 10 ** rng.uniform(0.45, 1.2), softness_mm=0.15, bone=True)
 
 
-def gapped(surface_mm: Points, rng: Generator) -> Points:
+def _gapped(surface_mm: Points, rng: Generator) -> Points:
     """A bone surface with places, often none, where no echo comes back (NaN)."""
     seen = surface_mm.copy()
     for _ in range(int(rng.choice([0, 1, 3], p=[0.6, 0.25, 0.15]))):
@@ -180,6 +180,7 @@ def gapped(surface_mm: Points, rng: Generator) -> Points:
     return seen
 
 
-def cortex(surface_mm: Points, rng: Generator) -> Interface:
-    """A bone surface as a bright line, strong or faint, whole or with gaps where no echo comes back."""
-    return Interface(gapped(surface_mm, rng), rng.uniform(13, 30), rng.uniform(0.15, 0.45), rng.uniform(0.3, 1.1), True)
+def cortex(rng: Generator, *surfaces_mm: Points) -> list[Interface]:
+    """A bone's surfaces as bright lines, equally strong or faint, each whole or with gaps where no echo comes back."""
+    strength, floor, thickness = rng.uniform(13, 30), rng.uniform(0.15, 0.45), rng.uniform(0.3, 1.1)
+    return [Interface(_gapped(surface, rng), strength, floor, thickness, True) for surface in surfaces_mm]

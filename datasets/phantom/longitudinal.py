@@ -1,6 +1,6 @@
 """The SOLAR view: along the femoral neck, from the acetabular rim to the distal insertion of the capsule."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -13,7 +13,6 @@ from datasets.phantom.body import (
     clutter_organs,
     cortex,
     draped_layers,
-    gapped,
     level,
     line_at,
     muscle,
@@ -229,11 +228,9 @@ def _tissue(
     )
     patches.append(Patch(labrum, level(8, rng), 0.9))
     patches.append(bone_below(bone, rng))
-    strength = cortex(bone, rng)
     if body.age_years < _PLATE_CLOSED_YEARS:
         head = _with_growth_plate(head, rng)
-    lines += [replace(strength, line_mm=gapped(part, rng)) for part in (ilium, head, neck, shaft)]
-    return patches, lines
+    return patches, lines + cortex(rng, ilium, head, neck, shaft)
 
 
 def _iliocapsularis(outer: Points, s: float, rng: Generator) -> Patch:

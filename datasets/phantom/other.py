@@ -73,7 +73,7 @@ def _shaft(depth: float, rng: Generator) -> NDArray[np.float64]:
 
 
 def _bone(line: NDArray[np.float64], rng: Generator) -> Tissue:
-    return [bone_below(line, rng)], [cortex(line, rng)]
+    return [bone_below(line, rng)], cortex(rng, line)
 
 
 def _pennate(body: Body, rng: Generator) -> Tissue:

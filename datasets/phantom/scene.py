@@ -27,7 +27,8 @@ class Texture(StrEnum):
 class Patch:
     """A polygon of tissue. `level_db` relative to muscle; `attenuation` in dB/cm/MHz; later patches cover earlier ones.
 
-    `fibre_angle` is the direction of its fibres from the x axis, radians. `softness_mm` blurs its border.
+    `fibre_angle` is the direction of its fibres from the x axis, radians. `softness_mm` blurs its border. `bone`: what
+    lies under a bone surface, where shadow and clutter are seen, not tissue.
     """
 
     polygon_mm: Points
@@ -37,6 +38,7 @@ class Patch:
     fibre_angle: float = 0.0
     softness_mm: float = 0.2
     flow: bool = False
+    bone: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

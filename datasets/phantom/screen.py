@@ -60,7 +60,7 @@ def compress(envelope: Map, maps: TissueMaps, probe: Probe, display: Display) ->
     sliders = np.interp(np.linspace(0, 7, ROWS), np.arange(8), display.tgc_errors_db)
     gain_db = 2 * display.tgc_slope * probe.frequency_mhz * depth_cm + sliders
     level = 20 * np.log10(envelope + 1e-9) + gain_db[:, None]
-    soft = (maps.attenuation < 2) & (maps.attenuation > 0.4)
+    soft = ~maps.under_bone & (maps.attenuation > 0.4)
     reference = float(np.median(level[soft])) if soft.any() else float(np.median(level))
     above_db = level - reference
     if display.power:

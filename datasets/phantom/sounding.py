@@ -59,7 +59,7 @@ def reflections(maps: TissueMaps, probe: Probe, tails_mm: tuple[float, float]) -
 
 def median_echo(envelope: Map, maps: TissueMaps) -> float:
     """The median echo of soft tissue at depth: what floors are measured against."""
-    soft = maps.attenuation[ROWS // 3 :] < 2
+    soft = ~maps.under_bone[ROWS // 3 :]
     return float(np.median(envelope[ROWS // 3 :][soft])) if soft.any() else 1.0
 
 

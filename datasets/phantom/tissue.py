@@ -23,18 +23,20 @@ Shift = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TissueMaps:
-    """Per beam-space cell (ROWS, LINES): level in dB, attenuation in dB/cm/MHz, line amplitudes."""
+    """Per beam-space cell (ROWS, LINES): level in dB, attenuation in dB/cm/MHz, line amplitudes; what is under bone."""
 
     level_db: Map
     attenuation: Map
     lines: Map
     bone_lines: Map
+    under_bone: NDArray[np.bool_]
 
 
 def tissue_maps(scene: Scene, probe: Probe, rng: Generator, shift: Shift = (0.0, 0.0)) -> TissueMaps:
     """Paints the scene's patches and interfaces into beam space."""
     level = np.full((ROWS, LINES), scene.background_db, np.float32)
     attenuation = np.full((ROWS, LINES), 0.7, np.float32)
+    under_bone = np.zeros((ROWS, LINES), np.bool_)
     fibres = _carried(_fibre_noise(probe, rng), shift)
     sparse = (10 * np.log10(np.maximum(rng.gamma(rng.uniform(0.5, 3), size=(ROWS, LINES)), 1e-3))).astype(np.float32)
     sparse = _carried(sparse, shift)
@@ -46,6 +48,8 @@ def tissue_maps(scene: Scene, probe: Probe, rng: Generator, shift: Shift = (0.0,
         values = patch.level_db + _texture(patch, fibres, sparse, slice(top, bottom))
         level[top:bottom] += share * (values - level[top:bottom])
         attenuation[top:bottom] += share * (patch.attenuation - attenuation[top:bottom])
+        if patch.bone:
+            under_bone[top:bottom] |= share > 0.5
     lines, bone_lines = np.zeros_like(level), np.zeros_like(level)
     for interface in scene.interfaces:
         for part in _parts(interface.line_mm):
@@ -55,7 +59,7 @@ def tissue_maps(scene: Scene, probe: Probe, rng: Generator, shift: Shift = (0.0,
         cover = _cover(patch, probe) if patch.flow else None
         if cover is not None:
             lines[cover[0] : cover[1]] *= 1 - cover[2]
-    return TissueMaps(level, attenuation, lines, bone_lines)
+    return TissueMaps(level, attenuation, lines, bone_lines, under_bone)
 
 
 def _cover(patch: Patch, probe: Probe) -> tuple[int, int, Map] | None:

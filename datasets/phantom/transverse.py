@@ -73,7 +73,7 @@ def iliopectineal(body: Body, rng: Generator) -> Scene:
     artery, vein, vessels, walls = bundle((artery_x, top), floor_z, s, rng)
     patches, lines = patches + vessels + soft, outside(lines, tendon) + walls + edges
     patches.append(bone_below(bone, rng))
-    lines.append(cortex(bone, rng))
+    lines += cortex(rng, bone)
     patches += _cartilage(body, bone, aiis, reach, rng)
     regions = (
         Region("aiis", band(_along(bone, aiis, reach), BONE_BAND_MM)),
@@ -108,7 +108,7 @@ def inferomedial(body: Body, rng: Generator) -> Scene:
     artery, vein, soft, edges = bundle((rng.uniform(-3, 9) * s, fascia_z), summit_z, s, rng)
     patches, lines = patches + soft, lines + edges
     patches.append(bone_below(bone, rng))
-    lines.append(cortex(bone, rng))
+    lines += cortex(rng, bone)
     soft, edges = _head_edge(bone, s, rng)
     patches, lines = patches + soft, lines + edges
     reach = 3.0 if body.age_years < 3 else 6.0
@@ -252,4 +252,4 @@ def _head_edge(bone: Points, s: float, rng: Generator) -> tuple[list[Patch], lis
         return [], []
     arc, halo = arc[clear], halo[clear]
     patches = [Patch(between(halo, arc), level(-18, rng), 0.9), bone_below(arc, rng)]
-    return patches, [cortex(arc, rng)]
+    return patches, cortex(rng, arc)

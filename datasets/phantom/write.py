@@ -28,7 +28,7 @@ LICENCE: Final = "Apache-2.0"
 class PhantomOrder:
     """`count` phantoms of consecutive seeds; `cine_frames` above 0 makes each a cine.
 
-    `wave`: through the wave simulator, hip views only, of the seeds from `seed` on that have a linear probe.
+    `wave`: through the wave simulator, hip views evenly, of the seeds from `seed` on that have a linear probe.
     """
 
     count: int
@@ -62,11 +62,24 @@ def write_phantoms(order: PhantomOrder, folder: Path, workers: int | None = None
 
 
 def _waves(order: PhantomOrder, workers: int | None) -> Iterator[Sample]:
-    places = ((seed, order.view or HIP_VIEWS[seed % len(HIP_VIEWS)]) for seed in itertools.count(order.seed))
-    linear = (place for place in places if not draw_phantom(*place).probe.radius_mm)
     with worker_pool(workers) as pool:
-        drawn = pool.map(wave_phantom, *zip(*itertools.islice(linear, order.count), strict=True))
+        drawn = pool.map(wave_phantom, *zip(*wave_places(order), strict=True))
         yield from track(drawn, "wave phantoms", order.count, console=Console(stderr=True))
+
+
+def wave_places(order: PhantomOrder) -> list[tuple[int, View]]:
+    """Seeds with a linear probe, in order, and their views: equally many of each, or the order's own."""
+    views = (order.view,) if order.view else HIP_VIEWS
+    room = {view: len(range(k, order.count, len(views))) for k, view in enumerate(views)}
+    places: list[tuple[int, View]] = []
+    seeds = itertools.count(order.seed)
+    while len(places) < order.count:
+        seed = next(seeds)
+        view = views[seed % len(views)]
+        if room[view] and not draw_phantom(seed, view).probe.radius_mm:
+            room[view] -= 1
+            places.append((seed, view))
+    return places
 
 
 def _cines(order: PhantomOrder) -> Iterator[Sample]:

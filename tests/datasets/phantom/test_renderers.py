@@ -18,7 +18,8 @@ QUIET = Aperture(np.radians(10), 1.0, 0.6, -60, -60, 20, -80, 8, 0.0, 1)
 
 def maps_of(level_db=0.0, attenuation=0.5) -> TissueMaps:
     empty = np.zeros((ROWS, LINES), np.float32)
-    return TissueMaps(empty + level_db, empty + np.float32(attenuation), empty, empty.copy())
+    none = np.zeros_like(empty, np.bool_)
+    return TissueMaps(empty + level_db, empty + np.float32(attenuation), empty, empty.copy(), none)
 
 
 @pytest.mark.parametrize("view", HIP_VIEWS)
