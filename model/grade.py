@@ -184,13 +184,16 @@ def normal_capsule_distance_mm(age_years: float, rules: GradeRules) -> float:
 
 
 def _evidence(grade: int, measurements: tuple[Measurement, ...], age_years: float | None, rules: GradeRules) -> str:
-    values = {m.name: m.value for m in measurements}
+    by_name = {m.name: m for m in measurements}
     words = SHAPES[grade]
-    ratio, distance = values.get("capsule_sagitta_ratio"), values.get("capsule_distance")
+    ratio, distance = (
+        by_name[n].value if n in by_name else None for n in ("capsule_sagitta_ratio", "capsule_distance")
+    )
     if ratio is not None:
         words += f" (measured {measured_shape(measurements, rules)}, sagitta {100 * ratio:.0f} % of chord)"
     if distance is not None:
-        words += f", {distance:.1f} mm"
+        spread = by_name["capsule_distance"].spread
+        words += f", {distance:.1f} mm" if spread is None else f", {distance:.1f} mm (SD {spread:.1f})"
         if age_years is not None:
             words += f" (median at this age {normal_capsule_distance_mm(age_years, rules):.1f} mm)"
     return words

@@ -13,6 +13,7 @@ from model.anatomy import View
 from model.findings import Findings, FoundStructure
 from model.frame import Frame, Spacing
 from model.geometry import Points, distance_to_polygon, normals, perpendicular_span, ray_lengths, resample, sagitta
+from model.spec import CapsuleSpread
 
 NO_SCALE: Final = "no scale: the source gives no spacing for this part of the picture"
 _CHILD_YEARS: Final = 3.0
@@ -27,13 +28,17 @@ INFEROMEDIAL_NERVE: Final = "accessory obturator nerve (per protocol)"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measurement:
-    """A named value with its unit and the points (N, 2) it was measured between, or the reason for its absence."""
+    """A named value with its unit and the points (N, 2) it was measured between, or the reason for its absence.
+
+    `spread` is the SD of its error, in its unit; None where nothing is known of it.
+    """
 
     name: str
     value: float | None
     unit: str
     points_xy: Points
     reason: str | None = None
+    spread: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +84,16 @@ def to_mm(points_xy: Points, spacing_mm: Spacing) -> Points:
     return points_xy * [spacing_mm[1], spacing_mm[0]]
 
 
-def measure(findings: Findings, frame: Frame) -> tuple[Measurement, ...]:
+def measure(findings: Findings, frame: Frame, doubt: CapsuleSpread | None = None) -> tuple[Measurement, ...]:
     """The measurements of the view: capsule distance and shape in the longitudinal view, none elsewhere."""
     if findings.withheld is not None or findings.view is not View.LONGITUDINAL:
         return ()
     curves = capsule_curves(findings)
     if isinstance(curves, str):
         return tuple(_absent(name, unit, curves) for name, unit in _CAPSULE)
-    return (*_capsule_distance(curves, frame), *_capsule_shape(curves, frame))
+    recess = findings.structure("anterior_recess")
+    spread = doubt.at(recess.confidence) if doubt and recess else None
+    return (_capsule_distance(curves, frame, spread), *_capsule_shape(curves, frame))
 
 
 _CAPSULE: Final = (("capsule_distance", "mm"), ("capsule_sagitta", "mm"), ("capsule_sagitta_ratio", "1"))
@@ -142,17 +149,17 @@ def _from_above_junction(outer_xy: Points, cortex_xy: Points, ends_xy: Points) -
     return np.concatenate([ordered, insertion[None]])
 
 
-def _capsule_distance(curves: CapsuleCurves, frame: Frame) -> tuple[Measurement, ...]:
+def _capsule_distance(curves: CapsuleCurves, frame: Frame, spread: float | None) -> Measurement:
     spacing = common_spacing(frame, np.concatenate([curves.cortex_xy[[0, -1]], curves.outer_xy[[0, -1]]]))
     if spacing is None:
-        return (_absent("capsule_distance", "mm", NO_SCALE),)
+        return _absent("capsule_distance", "mm", NO_SCALE)
     scale = np.array([spacing[1], spacing[0]])
     base = _smooth_neck(resample(to_mm(curves.cortex_xy, spacing), 0.4))
     try:
         distance, ends = perpendicular_span(base, to_mm(curves.outer_xy, spacing))
     except ValueError as error:
-        return (_absent("capsule_distance", "mm", str(error)),)
-    return (Measurement("capsule_distance", distance, "mm", ends / scale),)
+        return _absent("capsule_distance", "mm", str(error))
+    return Measurement("capsule_distance", distance, "mm", ends / scale, spread=spread)
 
 
 def _smooth_neck(cortex_mm: Points) -> Points:

@@ -111,7 +111,7 @@ class Reader:
         maps = self._session.run(picture)
         answered = perf_counter()
         findings = find(maps, placement, self._session.spec)
-        measurements = measure(findings, frame)
+        measurements = measure(findings, frame, self._session.spec.capsule_spread)
         solar = self._grade(frame, sector, picture, findings, (measurements, maps))
         aims = targets(findings, frame)
         ended = perf_counter()

@@ -11,6 +11,7 @@ The graph's contract (names fixed here, read by model.runtime and written by tra
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -57,11 +58,27 @@ class Temperatures:
 
 
 @dataclass(frozen=True, slots=True)
+class CapsuleSpread:
+    """The SD of a capsule distance in mm: `sure_mm` where the recess' confidence is 1, and exp(`growth`) times at 0."""
+
+    sure_mm: float
+    growth: float
+
+    def __post_init__(self) -> None:
+        if not (self.sure_mm > 0 and self.growth >= 0):
+            raise SpecError(f"capsule_spread is positive and does not fall with doubt, got {asdict(self)}")
+
+    def at(self, confidence: float) -> float:
+        """The SD in mm at a confidence of 0..1 in the anterior recess."""
+        return self.sure_mm * math.exp(self.growth * (1 - confidence))
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkSpec:
     """Everything a reader must know of a network to use it.
 
     `centroid_spread` is the SD of a landmark that is a structure's centroid, as a share of the structure's radius
-    (that of a disc of the same area).
+    (that of a disc of the same area). Without `capsule_spread` a capsule distance is told without its doubt.
     """
 
     name: str
@@ -72,6 +89,7 @@ class NetworkSpec:
     thresholds: Thresholds = Thresholds()
     temperatures: Temperatures = Temperatures()
     centroid_spread: float = 0.1
+    capsule_spread: CapsuleSpread | None = None
     structures: tuple[str, ...] = STRUCTURE_NAMES
     landmarks: tuple[str, ...] = POINT_LANDMARK_NAMES
     views: tuple[str, ...] = tuple(VIEWS)
@@ -101,6 +119,8 @@ class NetworkSpec:
             raw: dict[str, Any] = json.loads(text)
             raw["thresholds"] = Thresholds(**raw["thresholds"])
             raw["temperatures"] = Temperatures(**raw["temperatures"])
+            if raw.get("capsule_spread") is not None:
+                raw["capsule_spread"] = CapsuleSpread(**raw["capsule_spread"])
             for field in ("structures", "landmarks", "views"):
                 raw[field] = tuple(raw[field])
             return cls(**raw)

@@ -115,4 +115,11 @@ def _target(target: Target) -> Body:
 
 def _measurement(one: Measurement) -> Body:
     value = None if one.value is None else round(one.value, 4 if one.unit == "1" else 2)
-    return {"name": one.name, "value": value, "unit": one.unit, "points": _points(one.points_xy), "reason": one.reason}
+    return {
+        "name": one.name,
+        "value": value,
+        "spread": None if one.spread is None else round(one.spread, 2),
+        "unit": one.unit,
+        "points": _points(one.points_xy),
+        "reason": one.reason,
+    }

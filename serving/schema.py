@@ -72,10 +72,11 @@ class TargetBody(_Body):
 
 
 class MeasurementBody(_Body):
-    """A value with its unit, or null with the reason."""
+    """A value with its unit and the SD of its error, or null with the reason."""
 
     name: str
     value: float | None
+    spread: float | None
     unit: str
     points: list[tuple[float, float]]
     reason: str | None

@@ -1,4 +1,4 @@
-"""Temperatures of view, structures and grade, and the spread of landmarks, fitted on a split of their own.
+"""Temperatures of view, structures and grade, spreads of landmarks and capsule, fitted on a split of their own.
 
 Never the one they are examined on.
 """
@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.anatomy import LANDMARKS
+from model.anatomy import LANDMARKS, STRUCTURE_NAMES
 from model.network.hipnet import HipNet, Logits
 from model.network.served import decode_landmarks, grade_probabilities
-from model.spec import Temperatures
+from model.spec import CapsuleSpread, Temperatures
 from training.evaluation.score import FrameScore
 from training.feed import Batch, Example, plain_batches
 
@@ -24,6 +24,8 @@ _VIEW_FLOOR = 0.7
 _FEW = 20
 """Of fewer answers nothing is fitted."""
 _WITHIN_TWO_SD = 1 - float(np.exp(-2))
+_WITHIN_TWO_SD_ON_A_LINE = 0.9545
+_RECESS = STRUCTURE_NAMES.index("anterior_recess")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,24 @@ def fit_centroid_spread(scores: tuple[FrameScore, ...]) -> float:
     pairs = np.array([(s.landmark_error_mm[k], s.landmark_spread_mm[k]) for s in scores for k in rows]).reshape(-1, 2)
     told = pairs[np.isfinite(pairs).all(axis=1)]
     return _spread(torch.from_numpy(told[:, 0] / told[:, 1]))
+
+
+def fit_capsule_spread(scores: tuple[FrameScore, ...]) -> CapsuleSpread | None:
+    """How far a capsule distance errs by the recess' confidence; None where too few speak to it.
+
+    The growth is the slope of the error's logarithm, the level such that 95 % of the errors lie within twice the SD.
+    """
+    told = [
+        (abs(s.told_distance_mm - s.distance_mm), 1 - s.structures[_RECESS].confidence)
+        for s in scores
+        if s.told_distance_mm is not None and s.distance_mm is not None
+    ]
+    if len(told) < _FEW:
+        return None
+    error, doubt = np.array(told).T
+    growth = max(float(np.polyfit(doubt, np.log(np.maximum(error, 0.01)), 1)[0]), 0.0) if np.ptp(doubt) else 0.0
+    level = float(np.quantile(error / np.exp(growth * doubt), _WITHIN_TWO_SD_ON_A_LINE)) / 2
+    return CapsuleSpread(round(max(level, 0.01), 3), round(growth, 3))
 
 
 def _spread(misses: Tensor) -> float:

@@ -19,7 +19,7 @@ from model.reading import Reader
 from model.runtime import Session
 from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, Temperatures
 from training.abstain import OPEN, fit_thresholds
-from training.calibrate import fit_centroid_spread, fit_temperatures
+from training.calibrate import fit_capsule_spread, fit_centroid_spread, fit_temperatures
 from training.evaluation.score import FrameScore, score_frame
 from training.feed import load_examples
 from training.quantise import FRAMES, quantise
@@ -53,10 +53,15 @@ def export(run: Path, out: Path) -> None:
         recipe.name, recipe.version, trained_on, recipe.input_px, recipe.input_px, temperatures=temperatures
     )
     scores = _read_openly(network, spec, store, split.calibration)
-    spec = replace(spec, thresholds=fit_thresholds(scores), centroid_spread=round(fit_centroid_spread(scores), 3))
+    spec = replace(
+        spec,
+        thresholds=fit_thresholds(scores),
+        centroid_spread=round(fit_centroid_spread(scores), 3),
+        capsule_spread=fit_capsule_spread(scores),
+    )
     write_network(network, spec, out)
     sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {temperatures}, ")
-    sys.stderr.write(f"{spec.thresholds}, centroid spread {spec.centroid_spread}\n")
+    sys.stderr.write(f"{spec.thresholds}, centroid spread {spec.centroid_spread}, {spec.capsule_spread}\n")
 
 
 def _read_openly(network: HipNet, spec: NetworkSpec, store: Store, rows: tuple[int, ...]) -> tuple[FrameScore, ...]:

@@ -21,7 +21,7 @@ from model.grade import (
     normal_capsule_distance_mm,
 )
 from model.measure import NO_SCALE, Measurement, measure, targets
-from model.spec import Thresholds
+from model.spec import CapsuleSpread, Thresholds
 from tests.model.maps import SPEC, UNMOVED, maps_of, straight_joint
 
 GREY = np.zeros((256, 256), np.uint8)
@@ -93,6 +93,16 @@ def test_the_capsule_distance_of_a_level_neck():
     values = {m.name: m for m in measure(findings, SCALED)}
     assert values["capsule_distance"].value == pytest.approx(40 * 0.2, abs=0.25)
     assert values["capsule_sagitta"].value > 0
+
+
+def test_a_capsule_distance_tells_its_spread_by_the_recess_confidence():
+    findings = find(maps_of(*straight_joint()[::2], straight_joint()[1]), UNMOVED, SPEC)
+    doubt = CapsuleSpread(0.4, 2.0)
+    told = next(m for m in measure(findings, SCALED, doubt) if m.name == "capsule_distance")
+    recess = findings.structure("anterior_recess")
+    assert recess is not None
+    assert told.spread == pytest.approx(0.4 * np.exp(2.0 * (1 - recess.confidence)))
+    assert all(m.spread is None for m in measure(findings, SCALED))
 
 
 def test_without_a_scale_there_are_no_millimetres_but_a_ratio():

@@ -1,10 +1,12 @@
 """Values refuse what cannot be, and say what to do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from model.frame import Frame, Region, whole_frame
-from model.spec import NetworkSpec, SpecError, Temperatures, Thresholds
+from model.spec import CapsuleSpread, NetworkSpec, SpecError, Temperatures, Thresholds
 
 GREY = np.zeros((64, 80), np.uint8)
 
@@ -44,6 +46,13 @@ def test_a_frame_refuses_other_pixels(pixels, said):
 def test_a_spec_survives_its_json():
     spec = NetworkSpec("n", "1", "phantoms", 256, 320, Thresholds(view=0.7), Temperatures(gsus=1.5))
     assert NetworkSpec.from_json(spec.to_json()) == spec
+    doubting = replace(spec, capsule_spread=CapsuleSpread(0.4, 2.0))
+    assert NetworkSpec.from_json(doubting.to_json()) == doubting
+
+
+def test_a_capsule_spread_that_falls_with_doubt_is_refused():
+    with pytest.raises(SpecError, match="capsule_spread"):
+        CapsuleSpread(0.4, -1.0)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": 1}'])

@@ -37,6 +37,17 @@ def test_view_grade_and_capsule():
     assert e.structure_false == pytest.approx(1 / 45)
 
 
+def test_the_capsule_told_with_its_spread_is_judged_by_it():
+    spreads = (0.3, 0.3, 0.3, 2.0)
+    told = (6.5, 6.1, 7.0, 9.0)
+    pairs = zip(told, spreads, strict=True)
+    e = figures(*(score(0, 0, told_distance_mm=mm, told_distance_spread_mm=sd) for mm, sd in pairs))
+    assert e.capsule.within_spread == pytest.approx(3 / 4)
+    surer = np.array([0.5, 0.1, 1.0])
+    wide = 1.96 * surer.std(ddof=1)
+    assert e.capsule.surer_limits_mm == pytest.approx((surer.mean() - wide, surer.mean() + wide))
+
+
 def test_landmarks_count_the_lost_ones():
     errors = (1.0, 3.0, INF, *NOWHERE[3:])
     e = figures(score(0, 0, landmark_error_mm=errors, landmark_spread_mm=(0.6, 0.6, NAN, *NOWHERE[3:])))

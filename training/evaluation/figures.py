@@ -63,11 +63,16 @@ class GradeFigures:
 
 @dataclass(frozen=True, slots=True)
 class CapsuleFigures:
-    """Reading minus truth of the capsule distance: bias and limits of agreement (Bland & Altman), mm."""
+    """Reading minus truth of the capsule distance: bias and limits of agreement (Bland & Altman), mm.
+
+    `surer_limits_mm` are those of the half with the smaller told spread; `within_spread` as with landmarks.
+    """
 
     frames: int
     bias_mm: float
     limits_mm: tuple[float, float]
+    surer_limits_mm: tuple[float, float]
+    within_spread: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +219,19 @@ def _kappa_interval(pairs: NDArray[np.int64], patients: NDArray[np.str_]) -> tup
 
 
 def _capsule(scores: Sequence[FrameScore]) -> CapsuleFigures:
-    pairs = [(s.told_distance_mm, s.distance_mm) for s in scores]
-    difference = np.array([told - was for told, was in pairs if told is not None and was is not None])
-    bias = mean(difference)
-    spread = float(difference.std(ddof=1)) if difference.size > 1 else float("nan")
-    return CapsuleFigures(len(difference), bias, (bias - 1.96 * spread, bias + 1.96 * spread))
+    told = [(s.told_distance_mm, s.distance_mm, s.told_distance_spread_mm) for s in scores]
+    rows = [(a - b, c if c is not None else np.nan) for a, b, c in told if a is not None and b is not None]
+    difference, spread = np.array(rows).reshape(-1, 2).T
+    known = np.isfinite(spread)
+    surer = difference[known][spread[known] <= np.median(spread[known])] if known.any() else difference[:0]
+    within = mean(np.abs(difference[known]) < 2 * spread[known])
+    return CapsuleFigures(len(rows), mean(difference), _limits(difference), _limits(surer), within)
+
+
+def _limits(difference: NDArray[np.float64]) -> tuple[float, float]:
+    """Limits of agreement; NaN for fewer than two."""
+    bias, spread = mean(difference), float(difference.std(ddof=1)) if difference.size > 1 else float("nan")
+    return bias - 1.96 * spread, bias + 1.96 * spread
 
 
 def _calibration(scores: Sequence[FrameScore]) -> dict[str, Reliability]:

@@ -40,7 +40,8 @@ def table(e: Evaluation) -> str:
         f"weighted kappa {g.kappa:.3f} ({g.kappa_interval[0]:.3f} to {g.kappa_interval[1]:.3f}); "
         f"{100 * g.answered:.1f} % of {g.frames} answered",
         f"capsule distance          {c.bias_mm:+6.2f} mm bias, limits of agreement "
-        f"{c.limits_mm[0]:+.2f} to {c.limits_mm[1]:+.2f} mm",
+        f"{c.limits_mm[0]:+.2f} to {c.limits_mm[1]:+.2f} mm (surer half {c.surer_limits_mm[0]:+.2f} to "
+        f"{c.surer_limits_mm[1]:+.2f}); {100 * c.within_spread:.1f} % within twice the told SD",
         f"calibration error         {errors}",
         f"structures                {100 * _shares(e)[0]:6.1f} % found, {100 * _shares(e)[1]:.1f} % missed, "
         f"{100 * e.structure_false:.1f} % false where there are none",

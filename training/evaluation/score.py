@@ -71,6 +71,7 @@ class FrameScore:
     gsus: GradeScore = GradeScore()
     distance_mm: float | None = None
     told_distance_mm: float | None = None
+    told_distance_spread_mm: float | None = None
     vessel_dice: float = NAN
     age_years: float | None = None
     acquisition: Acquisition = field(default_factory=Acquisition)
@@ -97,7 +98,7 @@ def score_frame(index: int, sample: Sample, reader: Reader) -> FrameScore:
     raw = reader.raw_mask(sample.frame) if VESSEL in truth.labelled else None
     errors, spreads, confidences = _landmarks(sample, reading)
     probabilities = reading.solar.gsus.probabilities
-    values = {m.name: m.value for m in reading.measurements}
+    distance = next((m for m in reading.measurements if m.name == "capsule_distance"), None)
     return FrameScore(
         index=index,
         patient=sample.patient_id,
@@ -115,7 +116,8 @@ def score_frame(index: int, sample: Sample, reader: Reader) -> FrameScore:
             max(probabilities, default=NAN),
         ),
         distance_mm=truth.capsule_distance_mm,
-        told_distance_mm=values.get("capsule_distance"),
+        told_distance_mm=distance.value if distance else None,
+        told_distance_spread_mm=distance.spread if distance else None,
         vessel_dice=NAN if raw is None or truth.mask is None else _vessel_dice(truth.mask, raw),
         age_years=sample.frame.age_years,
         acquisition=sample.acquisition,

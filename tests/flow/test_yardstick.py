@@ -1,0 +1,53 @@
+"""Transfer: sixty phantoms through a wave simulator (`make yardstick`), on which nothing was ever trained."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from datasets.phantom.write import PhantomOrder, wave_places
+from datasets.store import open_store
+from model.anatomy import HIP_VIEWS
+from model.reading import Reader
+from model.runtime import Session
+from training.evaluation.figures import summarise
+from training.evaluation.score import score_frame
+
+YARDSTICK = Path(__file__).parents[1] / "yardstick"
+
+
+@pytest.fixture(scope="module")
+def store():
+    return open_store(YARDSTICK)
+
+
+@pytest.fixture(scope="module")
+def waves(store):
+    reader = Reader(Session())
+    return summarise(tuple(score_frame(k, store.sample(k), reader) for k in range(len(store))), "", "", "waves")
+
+
+def test_the_yardstick_is_what_the_command_renders(store):
+    order = PhantomOrder(60, 5_000_000, wave=True)
+    places = [(store.sample(k).patient_id, store.sample(k).truth.view) for k in range(len(store))]
+    assert places == [(f"phantom-{seed:07d}", view) for seed, view in wave_places(order)]
+    assert Counter(view for _, view in places) == dict.fromkeys(HIP_VIEWS, 20)
+
+
+def test_views_of_wave_frames_are_right(waves):
+    assert waves.view_accuracy >= 0.95
+
+
+def test_landmarks_in_wave_frames_are_in_the_right_place(waves):
+    assert waves.landmarks.median_mm < 1
+    assert waves.landmarks.found > 0.82
+
+
+@pytest.mark.parametrize(("name", "least"), [("femoral_artery", 0.75), ("femoral_vein", 0.75), ("psoas_tendon", 0.6)])
+def test_structures_in_wave_frames_are_outlined(waves, name, least):
+    assert waves.structure(name).dice > least
+    assert waves.structure(name).false == 0
+
+
+def test_wave_grades_are_within_one(waves):
+    assert waves.gsus.within_one == 1
