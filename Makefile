@@ -70,9 +70,9 @@ yardstick: $(DEV)/.done  ## the wave-simulated frames of tests/yardstick anew (a
 peers: $(DEV)/.done  ## ours beside the field's usual networks, and by encoder and size, by phantoms and minutes: runs/peers, runs/trade, runs/amount
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
 	test -d data/tune || $(BIN)/hipsono phantom -n 200 --seed 900000 -o data/tune
-	$(BIN)/python -m training.comparison peers --data data/starter --exam data/tune --minutes 20 -o runs/peers
-	$(BIN)/python -m training.comparison trade --data data/starter --exam data/tune --minutes 20 -o runs/trade
-	$(BIN)/python -m training.comparison amount --data data/starter --exam data/tune $(if $(wildcard tests/yardstick),--foreign tests/yardstick) --minutes 40 -o runs/amount
+	$(BIN)/python -m training.comparison peers --data data/starter --exam data/tune --foreign tests/yardstick --minutes 20 -o runs/peers
+	$(BIN)/python -m training.comparison trade --data data/starter --exam data/tune --foreign tests/yardstick --minutes 20 -o runs/trade
+	$(BIN)/python -m training.comparison amount --data data/starter --exam data/tune --foreign tests/yardstick --minutes 40 -o runs/amount
 
 constraints: $(DEV)/.done  ## write constraints.txt from the development environment
 	(echo "# Exact versions of everything the tests and the demo install; made by \`make constraints\`."; \

@@ -30,7 +30,7 @@ from training.feed import Example, load_examples, plain_batches
 from training.loop import train, validate
 from training.networks import PEERS, build_network
 from training.recipe import LossWeights, Recipe, load_recipe
-from training.run_folder import RECIPE, Sources, load_run, read_recipe
+from training.run_folder import RECIPE, Sources, hold_recipe, load_run, read_recipe
 
 _STARTER: Final = Path(__file__).parent / "recipes" / "starter.toml"
 _TRIED: Final = 6
@@ -101,15 +101,21 @@ def candidates(table: str) -> tuple[Candidate, ...]:
 def compare(
     trials: tuple[Candidate, ...], sources: Sources, exams: Exams, minutes: float, out: Path
 ) -> tuple[Row, ...]:
-    """Trains every network for its time and measures it on sets none has seen; writes table.json and table.md."""
-    rows = []
+    """Trains every network for its time and measures it on sets none has seen; writes table.json and table.md.
+
+    All are timed before the first is trained, one after another: what a network may learn in its minutes must not
+    depend on what else the machine does hours later. A comparison cut short goes on where it stopped.
+    """
     for trial in trials:
-        px = trial.recipe.input_px
-        own, foreign = _whole(exams.own, px), () if exams.foreign is None else _whole(exams.foreign, px)
         run = out / trial.folder
-        known = (run / RECIPE).exists()
-        fitted = read_recipe(run) if known else _fitted(trial.recipe, own, minutes * trial.share)
-        train(fitted, sources, run, resume=True)
+        if not (run / RECIPE).exists():
+            run.mkdir(parents=True, exist_ok=True)
+            hold_recipe(_fitted(trial.recipe, _whole(exams.own, trial.recipe.input_px), minutes * trial.share), run)
+    rows: list[Row] = []
+    for trial in trials:
+        run, px = out / trial.folder, trial.recipe.input_px
+        train(read_recipe(run), sources, run, resume=True)
+        own, foreign = _whole(exams.own, px), () if exams.foreign is None else _whole(exams.foreign, px)
         rows.append(_measure(run, own, foreign))
         _write(tuple(rows), out)
     return tuple(rows)
