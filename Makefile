@@ -39,16 +39,19 @@ format: $(DEV)/.done  ## format and fix
 bench: $(DEV)/.done  ## latency of a request against the bare network, in one run
 	$(BIN)/hipsono bench
 
-starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about two and a half hours on two cores)
+starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about three and a half hours on two cores)
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
 	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
 	test -d data/served || $(BIN)/hipsono phantom -n 12000 --seed 0 -o data/served
 	$(BIN)/hipsono train training/recipes/served.toml --data data/served --weights runs/starter \
 		$(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/served --resume
 	test -d runs/blend || $(BIN)/python -m training.blend runs/starter=0.25 runs/served=0.75 -o runs/blend
-	$(BIN)/hipsono export runs/blend -o model/weights/starter.onnx
+	test -d data/foreign || $(BIN)/hipsono phantom -n 6000 --seed 20000 -o data/foreign
+	$(BIN)/hipsono train training/recipes/foreign.toml --data data/foreign --weights runs/blend \
+		$(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/foreign --resume
+	$(BIN)/hipsono export runs/foreign -o model/weights/starter.onnx
 	test -d data/exam || $(BIN)/hipsono phantom -n 2000 --seed 2000000 -o data/exam
-	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/blend/report
+	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/foreign/report
 
 real-sets: $(DEV)/.done  ## real frames as data sets, four fifths to learn from and a fifth held back: make real-sets HIPSONO_DATA=folder
 	$(call real_set,regional,regional-anaesthesia/images,--masks $(HIPSONO_DATA)/regional-anaesthesia/masks --classes 2=vessel)
