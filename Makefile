@@ -49,9 +49,10 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	test -d data/foreign || $(BIN)/hipsono phantom -n 6000 --seed 20000 -o data/foreign
 	$(BIN)/hipsono train training/recipes/foreign.toml --data data/foreign --weights runs/blend \
 		$(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/foreign --resume
-	$(BIN)/hipsono export runs/foreign -o model/weights/starter.onnx
+	test -d runs/starter3 || $(BIN)/python -m training.blend runs/starter=0.125 runs/foreign=0.875 -o runs/starter3
+	$(BIN)/hipsono export runs/starter3 -o model/weights/starter.onnx
 	test -d data/exam || $(BIN)/hipsono phantom -n 2000 --seed 2000000 -o data/exam
-	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/foreign/report
+	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter3/report
 
 real-sets: $(DEV)/.done  ## real frames as data sets, four fifths to learn from and a fifth held back: make real-sets HIPSONO_DATA=folder
 	$(call real_set,regional,regional-anaesthesia/images,--masks $(HIPSONO_DATA)/regional-anaesthesia/masks --classes 2=vessel)

@@ -59,18 +59,21 @@ class Temperatures:
 
 @dataclass(frozen=True, slots=True)
 class CapsuleSpread:
-    """The SD of a capsule distance in mm: `sure_mm` where the recess' confidence is 1, and exp(`growth`) times at 0."""
+    """The SD of a capsule distance in mm: `sure_mm` where the recess' confidence is 1, growing with doubt as
+    exp(`growth` x (1 - confidence)), and no more than `widest_mm`: beyond it nothing was calibrated.
+    """
 
     sure_mm: float
     growth: float
+    widest_mm: float
 
     def __post_init__(self) -> None:
-        if not (self.sure_mm > 0 and self.growth >= 0):
+        if not (0 < self.sure_mm <= self.widest_mm and self.growth >= 0):
             raise SpecError(f"capsule_spread is positive and does not fall with doubt, got {asdict(self)}")
 
     def at(self, confidence: float) -> float:
         """The SD in mm at a confidence of 0..1 in the anterior recess."""
-        return self.sure_mm * math.exp(self.growth * (1 - confidence))
+        return min(self.sure_mm * math.exp(self.growth * (1 - confidence)), self.widest_mm)
 
 
 @dataclass(frozen=True, slots=True)

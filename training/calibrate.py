@@ -25,6 +25,8 @@ _FEW = 20
 """Of fewer answers nothing is fitted."""
 _WITHIN_TWO_SD = 1 - float(np.exp(-2))
 _WITHIN_TWO_SD_ON_A_LINE = 0.9545
+_CALIBRATED = 0.95
+"""The share of doubts a spread is told for by its curve: those above are too few to fit a curve to."""
 _RECESS = STRUCTURE_NAMES.index("anterior_recess")
 
 
@@ -80,7 +82,9 @@ def fit_capsule_spread(scores: tuple[FrameScore, ...]) -> CapsuleSpread | None:
     error, doubt = np.array(told).T
     growth = max(float(np.polyfit(doubt, np.log(np.maximum(error, 0.01)), 1)[0]), 0.0) if np.ptp(doubt) else 0.0
     level = float(np.quantile(error / np.exp(growth * doubt), _WITHIN_TWO_SD_ON_A_LINE)) / 2
-    return CapsuleSpread(round(max(level, 0.01), 3), round(growth, 3))
+    sure = max(round(level, 3), 0.01)
+    widest = sure * float(np.exp(growth * np.quantile(doubt, _CALIBRATED)))
+    return CapsuleSpread(sure, round(growth, 3), round(max(widest, sure), 3))
 
 
 def _spread(misses: Tensor) -> float:

@@ -97,7 +97,7 @@ def test_the_capsule_distance_of_a_level_neck():
 
 def test_a_capsule_distance_tells_its_spread_by_the_recess_confidence():
     findings = find(maps_of(*straight_joint()[::2], straight_joint()[1]), UNMOVED, SPEC)
-    doubt = CapsuleSpread(0.4, 2.0)
+    doubt = CapsuleSpread(0.4, 2.0, 3.0)
     told = next(m for m in measure(findings, SCALED, doubt) if m.name == "capsule_distance")
     recess = findings.structure("anterior_recess")
     assert recess is not None

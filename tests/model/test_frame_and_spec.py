@@ -46,13 +46,20 @@ def test_a_frame_refuses_other_pixels(pixels, said):
 def test_a_spec_survives_its_json():
     spec = NetworkSpec("n", "1", "phantoms", 256, 320, Thresholds(view=0.7), Temperatures(gsus=1.5))
     assert NetworkSpec.from_json(spec.to_json()) == spec
-    doubting = replace(spec, capsule_spread=CapsuleSpread(0.4, 2.0))
+    doubting = replace(spec, capsule_spread=CapsuleSpread(0.4, 2.0, 3.0))
     assert NetworkSpec.from_json(doubting.to_json()) == doubting
 
 
 def test_a_capsule_spread_that_falls_with_doubt_is_refused():
     with pytest.raises(SpecError, match="capsule_spread"):
-        CapsuleSpread(0.4, -1.0)
+        CapsuleSpread(0.4, -1.0, 3.0)
+
+
+def test_a_capsule_spread_grows_with_doubt_up_to_its_widest():
+    spread = CapsuleSpread(0.4, 2.0, 1.0)
+    assert spread.at(1.0) == pytest.approx(0.4)
+    assert 0.4 < spread.at(0.8) < spread.at(0.6) < 1.0
+    assert spread.at(0.1) == 1.0
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": 1}'])
