@@ -38,9 +38,13 @@ def measure_flow(frame: Frame, recess: FoundStructure) -> Flow:
     """Flow inside the recess's outline; colour outside it does not count. Needs a colour frame."""
     if frame.colour is None:
         raise ValueError("a grey frame has no colour flow to measure: ask has_colour_flow first")
-    inside = np.zeros((frame.height, frame.width), np.uint8)
-    cv2.fillPoly(inside, [np.round(part).astype(np.int32) for part in recess.contours], 1)
-    flow = _coloured(frame.colour) & inside
+    outline = [np.round(part).astype(np.int32) for part in recess.contours]
+    x, y, width, height = cv2.boundingRect(np.concatenate(outline))
+    left, top = int(np.clip(x, 0, frame.width - 1)), int(np.clip(y, 0, frame.height - 1))
+    seen = frame.colour[top : max(y + height, top + 1), left : max(x + width, left + 1)]
+    inside = np.zeros(seen.shape[:2], np.uint8)
+    cv2.fillPoly(inside, outline, 1, offset=(-left, -top))
+    flow = _coloured(seen) & inside
     recess_px = max(int(inside.sum()), 1)
     count, _, stats, _ = cv2.connectedComponentsWithStats(flow)
     areas = stats[1:count, cv2.CC_STAT_AREA] / recess_px
@@ -50,5 +54,7 @@ def measure_flow(frame: Frame, recess: FoundStructure) -> Flow:
 
 
 def _coloured(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    spread = rgb.max(axis=2).astype(np.int16) - rgb.min(axis=2)
+    # numpy's reduction over the last, short axis takes twenty times as long.
+    red, green, blue = cv2.split(rgb)
+    spread = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
     return np.asarray(spread >= _MIN_CHROMA, dtype=np.uint8)

@@ -36,11 +36,17 @@ function bar(probability, grade) {
   return span;
 }
 
+function toldValue(one) {
+  if (one.value === null) return one.reason;
+  if (one.unit === "1") return one.value.toFixed(3);
+  const doubt = one.spread === null ? "" : ` (SD ${one.spread.toFixed(1)})`;
+  return `${one.value.toFixed(1)} ${one.unit}${doubt}`;
+}
+
 function measurementRows(reading) {
   const rows = reading.measurements.map((one) => {
     const row = make("tr", "");
-    const told = one.value === null ? one.reason : one.unit === "1" ? one.value.toFixed(3) : `${one.value.toFixed(1)} ${one.unit}`;
-    row.append(make("td", words(one.name)), make("td", told, one.value === null ? "reason" : ""));
+    row.append(make("td", words(one.name)), make("td", toldValue(one), one.value === null ? "reason" : ""));
     return row;
   });
   if (rows.length === 0) {
