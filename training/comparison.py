@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from datasets.store import open_store
 from model.anatomy import STRUCTURE_NAMES
 from model.network.hipnet import CLASSES
+from training.device import channels_last, keep_freed_memory, precision
 from training.feed import Example, load_examples, plain_batches
 from training.loop import train, validate
 from training.networks import PEERS, build_network
@@ -127,13 +128,17 @@ def _whole(folder: Path, size_px: int) -> tuple[Example, ...]:
 
 
 def _fitted(recipe: Recipe, examples: tuple[Example, ...], minutes: float) -> Recipe:
-    """The recipe with as many batches as the minutes hold, by timing a few, in equal epochs."""
-    network = build_network(recipe.network).train()
+    """The recipe with as many batches as the minutes hold, by timing a few as the loop runs them, in equal epochs."""
+    keep_freed_memory()
+    place = torch.device("cpu")
+    network = build_network(recipe.network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = [batch for batch, _ in zip(plain_batches(examples, recipe.batch_size), range(_TRIED), strict=False)]
     taken = []
     for batch in batches:
         started = time.perf_counter()
-        network(batch.pictures).structures.square().mean().backward()
+        with precision(place):
+            told = network(channels_last(batch.pictures)).structures
+        told.float().square().mean().backward()
         taken.append(time.perf_counter() - started)
     steps = int(60 * minutes / float(np.median(taken[1:])))
     return replace(recipe, epochs=_EPOCHS, steps=max(steps // _EPOCHS, 1), minutes=0)
