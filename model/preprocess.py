@@ -3,6 +3,7 @@
 Training and serving both come through here, so a network sees the same picture in both.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -19,6 +20,20 @@ _COARSE_PX: Final = 192
 _MIN_SHARE: Final = 0.04
 _EMPTY_LEVEL: Final = 6.0
 _SATURATED_SHARE: Final = 0.35
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One frame as the network sees it: its sector, the letterboxed picture (h, w), and where that lies."""
+
+    sector: Box
+    picture: NDArray[np.uint8]
+    placement: Placement
+
+
+def look_at(frame: Frame, sector: Box, height: int, width: int) -> Look:
+    """The frame's sector letterboxed to the network's size."""
+    return Look(sector, *letterbox(frame, sector, height, width))
 
 
 def find_sector(frame: Frame) -> Box:

@@ -13,11 +13,11 @@ from model.anatomy import Laterality, View, structure
 from model.doppler import has_colour_flow, measure_flow
 from model.findings import Findings, FoundLandmark, FoundStructure, find
 from model.frame import Frame, Spacing
-from model.geometry import Placement
 from model.grade import GradeRules, Learned, Pdus, Solar, combine, grade_gsus, grade_pdus, not_gradable
 from model.measure import Measurement, Target, measure, targets
-from model.preprocess import Box, exposure_fault, find_sector, letterbox
+from model.preprocess import Box, Look, exposure_fault, find_sector, look_at
 from model.runtime import Maps, Session
+from model.tracking import Track, continued, follow, steady_maps, steady_sector
 
 SCHEMA: Final = 1
 NOTICE: Final = "research use; not a medical device"
@@ -106,19 +106,44 @@ class Reader:
     def read(self, frame: Frame) -> Reading:
         """The whole flow: Frame -> Reading. Deterministic but for its timings."""
         started = perf_counter()
-        sector, picture, placement = self._prepare(frame)
+        look = self._look(frame, find_sector(frame))
         prepared = perf_counter()
-        maps = self._session.run(picture)
+        maps = self._session.run(look.picture)
         answered = perf_counter()
-        findings = find(maps, placement, self._session.spec)
+        findings = find(maps, look.placement, self._session.spec)
+        return self._told(frame, look, maps, findings, (started, prepared, answered))
+
+    def follow(self, frame: Frame, track: Track | None, at_s: float) -> tuple[Reading, Track]:
+        """The same for the next frame of a cine, taken at `at_s` on any clock that runs forward: what is told is
+        steadied by what the track remembers of the frames before (None at the start). Gives the track for the next.
+        """
+        started = perf_counter()
+        look = self._look(frame, steady_sector(find_sector(frame), track))
+        track = continued(track, look, at_s)
+        prepared = perf_counter()
+        maps = self._session.run(look.picture)
+        answered = perf_counter()
+        maps = steady_maps(maps, track, at_s)
+        findings = find(maps, look.placement, self._session.spec, frozenset() if track is None else track.shown)
+        findings, remembered = follow(findings, maps, track, look, at_s)
+        return self._told(frame, look, maps, findings, (started, prepared, answered)), remembered
+
+    def _look(self, frame: Frame, sector: Box) -> Look:
+        return look_at(frame, sector, self._session.spec.input_height, self._session.spec.input_width)
+
+    def _told(
+        self, frame: Frame, look: Look, maps: Maps, findings: Findings, times_s: tuple[float, float, float]
+    ) -> Reading:
+        """What was found, measured, graded and put into one value."""
+        started, prepared, answered = times_s
         measurements = measure(findings, frame, self._session.spec.capsule_spread)
-        solar = self._grade(frame, sector, picture, findings, (measurements, maps))
+        solar = self._grade(frame, look, findings, (measurements, maps))
         aims = targets(findings, frame)
         ended = perf_counter()
         return Reading(
-            id=_identity(picture, frame, self.model),
+            id=_identity(look.picture, frame, self.model),
             model=self.model,
-            frame=_frame_info(frame, sector),
+            frame=_frame_info(frame, look.sector),
             view=ViewReading(findings.view, findings.view_confidence, findings.view_probabilities),
             structures=tuple(_structure(found, frame) for found in findings.structures),
             landmarks=findings.landmarks,
@@ -135,31 +160,22 @@ class Reader:
 
     def raw_mask(self, frame: Frame) -> NDArray[np.uint8]:
         """The network's own mask (H, W) of structure ids in frame pixels, before any threshold or abstention."""
-        _, picture, placement = self._prepare(frame)
-        labels = self._session.run(picture).labels
+        look = self._look(frame, find_sector(frame))
+        labels = self._session.run(look.picture).labels
         size = (frame.width, frame.height)
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(labels, placement.matrix(), size, flags=flags), dtype=np.uint8)
-
-    def _prepare(self, frame: Frame) -> tuple[Box, NDArray[np.uint8], Placement]:
-        spec, sector = self._session.spec, find_sector(frame)
-        return sector, *letterbox(frame, sector, spec.input_height, spec.input_width)
+        return np.asarray(cv2.warpAffine(labels, look.placement.matrix(), size, flags=flags), dtype=np.uint8)
 
     def _grade(
-        self,
-        frame: Frame,
-        sector: Box,
-        picture: NDArray[np.uint8],
-        findings: Findings,
-        evidence: tuple[tuple[Measurement, ...], Maps],
+        self, frame: Frame, look: Look, findings: Findings, evidence: tuple[tuple[Measurement, ...], Maps]
     ) -> Solar:
-        fault = exposure_fault(picture)
+        fault = exposure_fault(look.picture)
         if fault is not None:
             return not_gradable(fault)
         measurements, maps = evidence
         learned = Learned(maps.gsus, self._session.spec.thresholds.grade)
         gsus = grade_gsus(findings, measurements, learned, frame.age_years, self._rules)
-        pdus = self._grade_doppler(frame, sector, findings)
+        pdus = self._grade_doppler(frame, look.sector, findings)
         return Solar(gsus, pdus, combine(gsus, pdus))
 
     def _grade_doppler(self, frame: Frame, sector: Box, findings: Findings) -> Pdus:

@@ -1,14 +1,25 @@
-"""WS /v1/stream: binary messages are encoded frames, text messages are settings; the newest frame wins."""
+"""WS /v1/stream: binary messages are encoded frames, text messages are settings; the newest frame wins.
+
+A connection has at most one frame at work, and takes its newest only when a worker is free for it: several streams and
+requests share the processor in turn, and none is answered about a picture that a newer one has already replaced.
+"""
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
+from threading import Lock
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from datasets.files import FrameOptions
+from model.cine import CineGrade
+from model.reading import Reader, Reading
+from model.tracking import Track
 from serving.bodies import encode_reading
 from serving.engine import Engine
 from serving.intake import Upload, decode, parse_options
@@ -17,34 +28,78 @@ from serving.problems import Problem, problem_body
 _KNOWN = {"spacing_mm", "laterality", "age_years", "smoothing"}
 
 
+class Smoothing(StrEnum):
+    """What the frames before tell of this one: nothing, or what model.tracking makes of them."""
+
+    NONE = "none"
+    STEADY = "steady"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What a connection says of its frames. Sending settings begins a new cine."""
+
+    options: FrameOptions = field(default_factory=FrameOptions)
+    smoothing: Smoothing = Smoothing.STEADY
+
+
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """A frame with the settings that held when it came, and how many older ones it pushed aside."""
 
-    upload: Upload
+    data: bytes
+    settings: StreamSettings
     seq: int
     at: float
     dropped: int
 
+    @property
+    def age_ms(self) -> float:
+        return round(1e3 * (time.perf_counter() - self.at), 2)
+
 
 @dataclass(slots=True)
 class Waiting:
-    """One connection's newest unanswered frame, and the settings for the next."""
+    """One connection's newest unanswered frame, and the settings for the next; `take` comes from worker threads."""
 
-    options: FrameOptions = field(default_factory=FrameOptions)
+    settings: StreamSettings = field(default_factory=StreamSettings)
     newest: Arrived | None = None
     count: int = 0
+    lock: Lock = field(default_factory=Lock)
 
     def put(self, data: bytes) -> None:
         """The newest frame takes the place of one that still waits."""
-        dropped = 0 if self.newest is None else self.newest.dropped + 1
-        self.newest = Arrived(Upload(data, self.options), self.count, time.perf_counter(), dropped)
-        self.count += 1
+        with self.lock:
+            dropped = 0 if self.newest is None else self.newest.dropped + 1
+            self.newest = Arrived(data, self.settings, self.count, time.perf_counter(), dropped)
+            self.count += 1
 
     def take(self) -> Arrived | None:
         """The waiting frame, which then waits no longer."""
-        taken, self.newest = self.newest, None
+        with self.lock:
+            taken, self.newest = self.newest, None
         return taken
+
+
+@dataclass(slots=True)
+class Cine:
+    """What a connection remembers of the frames it answered under one set of settings."""
+
+    settings: StreamSettings = field(default_factory=StreamSettings)
+    track: Track | None = None
+    grade: CineGrade = field(default_factory=CineGrade)
+
+    def read(self, reader: Reader, frame: Arrived) -> Reading:
+        """The frame's reading, steadied by those before it where that is asked for. Raises Problem."""
+        if frame.settings is not self.settings:
+            self.settings, self.track, self.grade = frame.settings, None, CineGrade()
+        picture = decode(Upload(frame.data, frame.settings.options))
+        if frame.settings.smoothing is Smoothing.STEADY:
+            reading, self.track = reader.follow(picture, self.track, frame.at)
+        else:
+            reading = reader.read(picture)
+        self.grade = self.grade.seen(reading.solar.gsus, frame.seq)
+        return reading
 
 
 def live_router(engine: Engine) -> APIRouter:
@@ -77,13 +132,13 @@ async def _listen(socket: WebSocket, waiting: Waiting, news: asyncio.Event) -> N
             news.set()
         elif message.get("text") is not None:
             try:
-                waiting.options = parse_settings(message["text"])
+                waiting.settings = parse_settings(message["text"])
                 await socket.send_text('{"settings": "ok"}')
             except Problem as problem:
                 await socket.send_text(problem_body(problem.status, problem.detail).decode())
 
 
-def parse_settings(text: str) -> FrameOptions:
+def parse_settings(text: str) -> StreamSettings:
     """A connection's settings from JSON. Raises Problem 422 for what is unknown or impossible."""
     try:
         raw = orjson.loads(text)
@@ -91,43 +146,51 @@ def parse_settings(text: str) -> FrameOptions:
         raise Problem(422, f"settings are a JSON object: {error}") from error
     if not isinstance(raw, dict) or set(raw) - _KNOWN:
         raise Problem(422, f"settings are a JSON object with any of {sorted(_KNOWN)}, got {text[:200]}")
-    if raw.get("smoothing") not in (None, "none"):
-        raise Problem(422, f"smoothing is 'none' in this version, got {raw['smoothing']!r}")
+    smoothing = raw.get("smoothing") or Smoothing.STEADY
+    if smoothing not in tuple(Smoothing):
+        raise Problem(422, f"smoothing is one of {[str(s) for s in Smoothing]}, got {smoothing!r}")
     spacing, age = raw.get("spacing_mm"), raw.get("age_years")
     if isinstance(spacing, list):
         spacing = ",".join(str(v) for v in spacing)
     if not (spacing is None or isinstance(spacing, str)) or not (age is None or isinstance(age, int | float)):
         raise Problem(422, "spacing_mm is [row, column] in mm per pixel and age_years a number")
-    return parse_options(spacing, raw.get("laterality"), age)
+    return StreamSettings(parse_options(spacing, raw.get("laterality"), age), Smoothing(smoothing))
 
 
 async def _answer(socket: WebSocket, engine: Engine, waiting: Waiting, news: asyncio.Event) -> None:
+    work = partial(_answer_to_newest, engine.reader, waiting, Cine())
     while True:
         await news.wait()
         news.clear()
-        while (taken := waiting.take()) is not None:
-            await socket.send_text((await _answer_to(engine, taken)).decode())
+        while (answer := await engine.run_admitted(work)) is not None:
+            await socket.send_text(answer.decode())
 
 
-async def _answer_to(engine: Engine, taken: Arrived) -> bytes:
-    """A reading, or the problem with this frame: one bad frame never ends a stream."""
+def _answer_to_newest(reader: Reader, waiting: Waiting, cine: Cine) -> bytes | None:
+    """A reading, or the problem with this frame: one bad frame never ends a stream. None where no frame waits."""
+    frame = waiting.take()
+    if frame is None:
+        return None
     try:
-        return await engine.run(partial(_read, engine, taken))
+        reading = cine.read(reader, frame)
     except Problem as problem:
-        return _refusal(problem, taken)
+        return _refusal(problem, frame)
     except Exception as error:
-        return _refusal(Problem(500, f"{type(error).__name__} while reading this frame: a fault of the server"), taken)
+        logging.getLogger("hipsono").exception("frame %d of a stream failed", frame.seq)
+        return _refusal(Problem(500, f"{type(error).__name__} while reading this frame: a fault of the server"), frame)
+    return encode_reading(reading, seq=frame.seq, dropped=frame.dropped, age_ms=frame.age_ms, cine=_told_of(cine.grade))
 
 
-def _refusal(problem: Problem, taken: Arrived) -> bytes:
+def _told_of(grade: CineGrade) -> dict[str, Any]:
+    told = grade.probabilities
+    return {
+        "grade": grade.grade,
+        "probabilities": None if told is None else [round(p, 4) for p in told],
+        "frames": grade.frames,
+        "deciding_seq": grade.deciding,
+    }
+
+
+def _refusal(problem: Problem, frame: Arrived) -> bytes:
     body = orjson.loads(problem_body(problem.status, problem.detail))
-    return orjson.dumps(body | {"seq": taken.seq, "dropped": taken.dropped, "age_ms": _age_ms(taken)})
-
-
-def _read(engine: Engine, taken: Arrived) -> bytes:
-    reading = engine.reader.read(decode(taken.upload))
-    return encode_reading(reading, seq=taken.seq, dropped=taken.dropped, age_ms=_age_ms(taken))
-
-
-def _age_ms(taken: Arrived) -> float:
-    return round(1e3 * (time.perf_counter() - taken.at), 2)
+    return orjson.dumps(body | {"seq": frame.seq, "dropped": frame.dropped, "age_ms": frame.age_ms})

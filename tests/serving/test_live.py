@@ -3,9 +3,11 @@
 import asyncio
 import threading
 
+import numpy as np
 import orjson
 import pytest
 
+from datasets.files import decode_picture
 from model.anatomy import View
 from serving.engine import Engine
 from serving.live import Waiting, parse_settings
@@ -82,29 +84,67 @@ def test_the_newest_frame_takes_the_place_of_the_waiting_one():
         waiting.put(data)
     taken = waiting.take()
     assert taken is not None
-    assert (taken.upload.data, taken.seq, taken.dropped) == (b"c", 2, 2)
+    assert (taken.data, taken.seq, taken.dropped) == (b"c", 2, 2)
     assert waiting.take() is None
 
 
 def test_a_frame_keeps_the_settings_it_came_under():
     waiting = Waiting()
-    waiting.options = parse_settings('{"spacing_mm": [0.1, 0.1]}')
+    waiting.settings = parse_settings('{"spacing_mm": [0.1, 0.1]}')
     waiting.put(b"a")
-    waiting.options = parse_settings('{"spacing_mm": [0.2, 0.2]}')
+    waiting.settings = parse_settings('{"spacing_mm": [0.2, 0.2]}')
     taken = waiting.take()
     assert taken is not None
-    assert taken.upload.options.spacing_mm == (0.1, 0.1)
+    assert taken.settings.options.spacing_mm == (0.1, 0.1)
 
 
 def test_a_fault_in_one_frame_does_not_silence_the_stream(client, app, samples, monkeypatch):
     reader = app.state.engine.reader
     with client.websocket_connect("/v1/stream") as stream:
         with monkeypatch.context() as patch:
-            patch.setattr(reader, "read", lambda _: {}["no such thing"])
+            patch.setattr(reader, "follow", lambda *_: {}["no such thing"])
             stream.send_bytes(encoded(samples[View.LONGITUDINAL]))
             assert orjson.loads(stream.receive_text())["status"] == 500
         stream.send_bytes(encoded(samples[View.LONGITUDINAL]))
         assert orjson.loads(stream.receive_text())["seq"] == 1
+
+
+def test_a_stream_is_steadied_unless_told_not_to_be(client, app, samples):
+    data = encoded(samples[View.LONGITUDINAL])
+    other = encoded(samples[View.LONGITUDINAL], ".png")
+    plain = app.state.engine.reader.read(decode_picture(other))
+    with client.websocket_connect("/v1/stream") as stream:
+        stream.send_text('{"smoothing": "none"}')
+        stream.receive_text()
+        for picture in (data, other):
+            stream.send_bytes(picture)
+            exact = orjson.loads(stream.receive_text())
+        stream.send_text('{"smoothing": "steady"}')
+        stream.receive_text()
+        for picture in (data, other):
+            stream.send_bytes(picture)
+            steadied = orjson.loads(stream.receive_text())
+    places = [[(p["x"], p["y"]) for p in answer["landmarks"]] for answer in (exact, steadied)]
+    assert places[0] == [(round(p.x, 2), round(p.y, 2)) for p in plain.landmarks]
+    assert places[0] != places[1]
+    assert np.abs(np.array(places[0]) - places[1]).max() < 3
+
+
+def test_a_cine_has_one_grade_and_settings_begin_a_new_one(client, samples):
+    data = encoded(samples[View.LONGITUDINAL])
+    with client.websocket_connect("/v1/stream") as stream:
+        for count in (1, 2):
+            stream.send_bytes(data)
+            answer = orjson.loads(stream.receive_text())
+            assert answer["cine"]["frames"] == count
+        assert answer["cine"]["grade"] == answer["solar"]["gsus"]["grade"]
+        assert answer["cine"]["deciding_seq"] in (0, 1)
+        stream.send_text('{"laterality": "left"}')
+        stream.receive_text()
+        stream.send_bytes(data)
+        assert orjson.loads(stream.receive_text())["cine"] | {"probabilities": 0} == {
+            "grade": answer["cine"]["grade"], "probabilities": 0, "frames": 1, "deciding_seq": 2,
+        }  # fmt: skip
 
 
 def test_a_full_server_says_when_to_come_back(app):
