@@ -7,6 +7,7 @@ import numpy as np
 import orjson
 
 from model.anatomy import VIEWS
+from model.cine import CineGrade
 from model.findings import FoundLandmark
 from model.geometry import Points
 from model.measure import Measurement, Target
@@ -65,6 +66,17 @@ def reading_body(reading: Reading) -> Body:
         },
         "warnings": reading.warnings,
         "timings_ms": {t.stage: round(t.ms, 3) for t in reading.timings},
+    }
+
+
+def cine_body(grade: CineGrade) -> Body:
+    """What a cine's frames say together so far; `deciding_seq` numbers the frame that shows it most clearly."""
+    told = grade.probabilities
+    return {
+        "grade": grade.grade,
+        "probabilities": None if told is None else [round(p, 4) for p in told],
+        "frames": grade.frames,
+        "deciding_seq": grade.deciding,
     }
 
 

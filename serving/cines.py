@@ -10,9 +10,10 @@ import orjson
 from datasets.dicom import DicomCine
 from datasets.files import FrameOptions
 from datasets.picture import UnreadableFile
+from model.cine import CineGrade
 from model.frame import Frame
 from model.reading import Reading
-from serving.bodies import encode_reading
+from serving.bodies import cine_body, encode_reading
 from serving.engine import Engine
 
 
@@ -20,6 +21,7 @@ async def readings_of(engine: Engine, cine: DicomCine, options: FrameOptions, pi
     """One JSON line a frame; a frame that cannot be decoded ends the cine with its reason in the summary."""
     frames: Iterator[Frame] = cine.frames()
     grades: Counter[int] = Counter()
+    grade = CineGrade()
     views: Counter[str] = Counter()
     count, fault = 0, None
     while True:
@@ -31,18 +33,20 @@ async def readings_of(engine: Engine, cine: DicomCine, options: FrameOptions, pi
         if answered is None:
             break
         frame, reading = answered
-        count += 1
+        grade = grade.seen(reading.solar.gsus, count)
         views[str(reading.view.name)] += 1
         if reading.solar.gsus.grade is not None and reading.solar.gsus.review is None:
             grades[reading.solar.gsus.grade] += 1
         extra = {"picture": data_uri(frame)} if pictures else {}
-        yield encode_reading(reading, **extra) + b"\n"
+        yield encode_reading(reading, seq=count, cine=cine_body(grade), **extra) + b"\n"
+        count += 1
     summary = {
         "frames": count,
         "expected_frames": len(cine),
         "frame_time_ms": cine.frame_time_ms,
         "views": dict(views),
-        "grades": {str(grade): grades[grade] for grade in sorted(grades)},
+        "grades": {str(one): grades[one] for one in sorted(grades)},
+        "cine": cine_body(grade),
         "error": fault,
     }
     yield orjson.dumps({"summary": summary}) + b"\n"

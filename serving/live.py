@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from threading import Lock
-from typing import Any
 
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -20,7 +19,7 @@ from datasets.files import FrameOptions
 from model.cine import CineGrade
 from model.reading import Reader, Reading
 from model.tracking import Track
-from serving.bodies import encode_reading
+from serving.bodies import cine_body, encode_reading
 from serving.engine import Engine
 from serving.intake import Upload, decode, parse_options
 from serving.problems import Problem, problem_body
@@ -178,17 +177,9 @@ def _answer_to_newest(reader: Reader, waiting: Waiting, cine: Cine) -> bytes | N
     except Exception as error:
         logging.getLogger("hipsono").exception("frame %d of a stream failed", frame.seq)
         return _refusal(Problem(500, f"{type(error).__name__} while reading this frame: a fault of the server"), frame)
-    return encode_reading(reading, seq=frame.seq, dropped=frame.dropped, age_ms=frame.age_ms, cine=_told_of(cine.grade))
-
-
-def _told_of(grade: CineGrade) -> dict[str, Any]:
-    told = grade.probabilities
-    return {
-        "grade": grade.grade,
-        "probabilities": None if told is None else [round(p, 4) for p in told],
-        "frames": grade.frames,
-        "deciding_seq": grade.deciding,
-    }
+    return encode_reading(
+        reading, seq=frame.seq, dropped=frame.dropped, age_ms=frame.age_ms, cine=cine_body(cine.grade)
+    )
 
 
 def _refusal(problem: Problem, frame: Arrived) -> bytes:

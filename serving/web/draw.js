@@ -1,30 +1,51 @@
 // A Reading drawn over its picture. Nothing here knows where either came from.
 
+import { placeLabel } from "./labels.js";
+
 export const COLOURS = {
   aiis: "255,196,61", psoas_tendon: "124,214,92", iliopectineal_eminence: "255,140,66", femoral_artery: "239,71,86",
   femoral_vein: "74,132,255", inferomedial_acetabulum: "214,162,255", femoral_head: "255,209,128",
   femoral_neck: "188,170,120", anterior_recess: "64,206,200",
 };
 const SAFETY = { danger: "#ff4d4d", caution: "#ffbe3c", clear: "#5adc82" };
+const MEASURE = "#ffff78";
 
 export const words = (name) => {
   const text = name.replaceAll("_", " ");
   return text === "aiis" ? "AIIS" : text[0].toUpperCase() + text.slice(1);
 };
 
-export function drawReading(canvas, picture, reading, hidden) {
-  canvas.width = reading?.frame.width ?? picture.width;
-  canvas.height = reading?.frame.height ?? picture.height;
-  const pen = canvas.getContext("2d");
-  pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
+// `look`: {hidden: Set of structure names, overlay: false for the bare picture, scale: size of lines and letters}
+export function drawReading(canvas, picture, reading, look) {
+  const width = reading?.frame.width ?? picture.width, height = reading?.frame.height ?? picture.height;
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  canvas.style.width = `min(100%, ${((72 * width) / height).toFixed(2)}vh)`; // as large as the page has room for
+  const pen = canvas.getContext("2d", { alpha: false });
+  pen.drawImage(picture, 0, 0, width, height);
   if (!reading) return;
-  const unit = Math.max(canvas.width, canvas.height) / 900;
-  for (const structure of reading.structures) if (!hidden.has(structure.name)) outline(pen, structure, unit);
-  for (const one of reading.measurements) if (one.name === "capsule_distance" && one.value !== null) span(pen, one, unit);
-  for (const target of reading.targets) aim(pen, target, unit);
-  const taken = [];
-  for (const point of [...reading.landmarks].sort((a, b) => a.y - b.y)) mark(pen, point, unit, taken);
-  canvas.setAttribute("aria-label", describe(reading));
+  const unit = (look.scale * Math.max(width, height)) / 900;
+  ruler(pen, reading.frame, unit);
+  if (look.overlay) overlay(pen, reading, look.hidden, unit);
+}
+
+function overlay(pen, reading, hidden, unit) {
+  const shown = reading.structures.filter((s) => !hidden.has(s.name));
+  for (const structure of shown) outline(pen, structure, unit);
+  const distance = reading.measurements.find((one) => one.name === "capsule_distance" && one.value !== null);
+  const target = reading.targets[0];
+  const points = reading.landmarks.filter((p) => !hidden.has(p.name));
+  const around = ({ x, y }, reach) => [x - reach, y - reach, x + reach, y + reach];
+  const taken = [
+    ...shown.map((s) => s.bbox), ...points.map((p) => around(p, 8 * unit)), ...reading.targets.map((t) => around(t, 13 * unit)),
+  ];
+  for (const point of points) cross(pen, point, unit);
+  if (distance) span(pen, distance, unit, taken);
+  for (const one of reading.targets) aim(pen, one, unit, taken);
+  for (const point of points) {
+    if (target && Math.hypot(point.x - target.x, point.y - target.y) < 2 * unit) continue;
+    label(pen, { key: point.name, text: words(point.name), x: point.x, y: point.y, colour: "#fff" }, 14 * unit, taken);
+  }
 }
 
 function outline(pen, structure, unit) {
@@ -40,7 +61,31 @@ function outline(pen, structure, unit) {
   pen.stroke();
 }
 
-function label(pen, text, x, y, size, colour) {
+function cross(pen, point, unit) {
+  const arm = 7 * unit;
+  for (const [width, colour] of [[3.5 * unit, "rgba(0,0,0,.7)"], [1.5 * unit, "#fff"]]) {
+    pen.beginPath();
+    pen.moveTo(point.x - arm, point.y); pen.lineTo(point.x + arm, point.y);
+    pen.moveTo(point.x, point.y - arm); pen.lineTo(point.x, point.y + arm);
+    pen.lineWidth = width; pen.strokeStyle = colour; pen.stroke();
+  }
+}
+
+function label(pen, one, size, taken) {
+  pen.font = `600 ${size}px system-ui, sans-serif`;
+  const box = { wide: pen.measureText(one.text).width, tall: size };
+  const place = placeLabel(one, box, taken, pen.canvas);
+  taken.push([place.x, place.y - size, place.x + box.wide, place.y + size * 0.3]);
+  if (place.far) {
+    pen.beginPath();
+    pen.moveTo(one.x, one.y);
+    pen.lineTo(Math.min(Math.max(one.x, place.x), place.x + box.wide), one.y < place.y ? place.y - size : place.y + 3);
+    pen.lineWidth = size / 12; pen.strokeStyle = "rgba(255,255,255,.6)"; pen.stroke();
+  }
+  write(pen, one.text, place, size, one.colour);
+}
+
+function write(pen, text, { x, y }, size, colour) {
   pen.font = `600 ${size}px system-ui, sans-serif`;
   pen.lineJoin = "round";
   pen.lineWidth = size / 4;
@@ -50,37 +95,51 @@ function label(pen, text, x, y, size, colour) {
   pen.fillText(text, x, y);
 }
 
-function mark(pen, point, unit, taken) {
-  const arm = 8 * unit, size = 14 * unit, text = words(point.name);
-  for (const [width, colour] of [[4 * unit, "rgba(0,0,0,.7)"], [1.6 * unit, "#fff"]]) {
-    pen.beginPath();
-    pen.moveTo(point.x - arm, point.y); pen.lineTo(point.x + arm, point.y);
-    pen.moveTo(point.x, point.y - arm); pen.lineTo(point.x, point.y + arm);
-    pen.lineWidth = width; pen.strokeStyle = colour; pen.stroke();
-  }
-  pen.font = `600 ${size}px system-ui, sans-serif`;
-  const wide = pen.measureText(text).width;
-  const x = Math.min(Math.max(point.x + 12 * unit, 4), pen.canvas.width - wide - 4);
-  let y = Math.max(point.y - 12 * unit, size + 2);
-  while (taken.some((b) => x < b.x + b.wide && b.x < x + wide && Math.abs(y - b.y) < size * 1.15) && y > 2 * size) y -= size * 1.2;
-  taken.push({ x, y, wide });
-  label(pen, text, x, y, size, "#fff");
-}
-
-function aim(pen, target, unit) {
+function aim(pen, target, unit, taken) {
   const colour = SAFETY[target.safety] ?? "#ccc";
   pen.beginPath();
   pen.arc(target.x, target.y, 11 * unit, 0, 7);
   pen.lineWidth = 3 * unit; pen.strokeStyle = colour; pen.stroke();
-  label(pen, `target: ${target.safety ?? "clearance unknown"}`, target.x + 15 * unit, target.y + 22 * unit, 15 * unit, colour);
+  const near = Object.values(target.clearance_mm).filter((mm) => mm !== null);
+  const room = near.length ? `, ${Math.min(...near).toFixed(1)} mm` : "";
+  const text = `target: ${target.safety ?? "clearance unknown"}${room}`;
+  label(pen, { key: "target", text, x: target.x, y: target.y, colour }, 15 * unit, taken);
 }
 
-function span(pen, one, unit) {
+function span(pen, one, unit, taken) {
   const [[x0, y0], [x1, y1]] = one.points;
+  stroke(pen, [[x0, y0], [x1, y1]], 2.5 * unit, MEASURE);
+  const text = `${one.value.toFixed(1)} mm`;
+  label(pen, { key: "span", text, x: (x0 + x1) / 2, y: (y0 + y1) / 2, colour: MEASURE }, 15 * unit, taken);
+}
+
+function stroke(pen, points, width, colour) {
   pen.beginPath();
-  pen.moveTo(x0, y0); pen.lineTo(x1, y1);
-  pen.lineWidth = 2.5 * unit; pen.strokeStyle = "#ffff78"; pen.stroke();
-  label(pen, `${one.value.toFixed(1)} mm`, x0 + 8 * unit, y0 + 22 * unit, 15 * unit, "#ffff78");
+  points.forEach(([x, y], k) => (k ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+  pen.lineWidth = width; pen.strokeStyle = colour; pen.stroke();
+}
+
+// Ticks every 5 mm down the sector's left edge, numbered every 10; nothing without a scale.
+function ruler(pen, frame, unit) {
+  if (!frame.spacing_mm) return;
+  const [x0, y0, , y1] = frame.sector;
+  const edge = Math.max(x0, 30 * unit), step = 5 / frame.spacing_mm[0];
+  if (step < 3) return;
+  for (let k = 0; y0 + k * step <= y1; k += 1) {
+    const y = y0 + k * step, whole = k % 2 === 0;
+    stroke(pen, [[edge - (whole ? 9 : 5) * unit, y], [edge - 1, y]], 1.4 * unit, "rgba(255,255,255,.75)");
+    if (whole && k) write(pen, `${k * 5}`, { x: edge - 28 * unit, y: y + 4 * unit }, 11 * unit, "#dfe5ea");
+  }
+  write(pen, "mm", { x: edge - 28 * unit, y: y0 + 10 * unit }, 10 * unit, "#dfe5ea");
+}
+
+// A line drawn by hand, and what it measures: the scale is the frame's own.
+export function drawTape(canvas, [x0, y0], [x1, y1], spacing, scale) {
+  const pen = canvas.getContext("2d"), unit = (scale * Math.max(canvas.width, canvas.height)) / 900;
+  stroke(pen, [[x0, y0], [x1, y1]], 2 * unit, MEASURE);
+  const text = spacing ? `${Math.hypot((x1 - x0) * spacing[1], (y1 - y0) * spacing[0]).toFixed(1)} mm` : "no scale";
+  write(pen, text, { x: x1 + 8 * unit, y: y1 - 8 * unit }, 16 * unit, MEASURE);
+  return text;
 }
 
 export function describe(reading) {

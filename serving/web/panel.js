@@ -1,39 +1,92 @@
-// The reading in words and numbers beside the picture.
+// The reading in words and numbers beside the picture. Built once, then only what changed is written: at sixty frames a
+// second a rebuilt list would lose the focus of whoever uses the keyboard.
 
-import { COLOURS, words } from "./draw.js";
+import { COLOURS, describe, words } from "./draw.js";
 
 const at = (id) => document.getElementById(id);
-const make = (tag, text, className = "") => Object.assign(document.createElement(tag), { textContent: text, className });
+const SAID_EVERY_MS = 3000;
 
-export function showReading(reading, hidden, redraw) {
-  const { gsus, pdus } = reading.solar;
-  at("grade").textContent = gsus.grade ?? "not graded";
-  at("grade").classList.toggle("none", gsus.grade === null);
-  at("evidence").textContent = gsus.grade === null ? gsus.reason : [gsus.evidence, gsus.review].filter(Boolean).join("; ");
-  at("bars").replaceChildren(...(gsus.probabilities ?? []).map(bar));
-  at("doppler").textContent = pdus.calibrated === null ? `Power Doppler: ${pdus.reason}`
-    : `Power Doppler: ${pdus.calibrated} calibrated, ${pdus.literal} literal`;
-  at("view").textContent = `${words(reading.view.name)} (${Math.round(100 * reading.view.confidence)} %)`;
-  at("measurements").replaceChildren(...measurementRows(reading));
-  at("structures").replaceChildren(...reading.structures.map((s) => toggle(s, hidden, redraw)));
-  at("targets-card").hidden = reading.targets.length === 0;
-  at("targets").replaceChildren(...reading.targets.flatMap(targetLines));
-  const times = reading.timings_ms;
-  const scale = reading.frame.spacing_mm
-    ? `${reading.frame.spacing_mm.map((v) => v.toFixed(3)).join(" x ")} mm per pixel (${reading.frame.spacing_source})`
-    : "no scale: no millimetres";
-  at("talk").replaceChildren(
-    make("p", scale),
-    make("p", Object.entries(times).map(([name, ms]) => `${name} ${ms.toFixed(1)} ms`).join(", ")),
-    ...reading.warnings.map((text) => make("p", text)),
-  );
+const make = (tag, text = "", className = "") => Object.assign(document.createElement(tag), { textContent: text, className });
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
-function bar(probability, grade) {
-  const span = make("span", "");
-  span.style.height = `${Math.round(100 * probability)}%`;
-  span.dataset.grade = grade;
-  return span;
+// As many children as there are texts, each with its text.
+function list(parent, texts, tag = "p") {
+  while (parent.children.length > texts.length) parent.lastChild.remove();
+  texts.forEach((text, k) => {
+    if (!parent.children[k]) parent.append(make(tag));
+    write(parent.children[k], text);
+  });
+}
+
+export class Panel {
+  constructor(hidden, redraw) {
+    this.toggles = new Map(Object.keys(COLOURS).map((name) => [name, toggle(name, hidden, redraw)]));
+    at("structures").append(...[...this.toggles.values()].map((t) => t.line));
+    at("bars").append(...[0, 1, 2, 3].map((grade) => Object.assign(make("span"), { className: `g${grade}` })));
+    [...at("bars").children].forEach((bar, grade) => { bar.dataset.grade = grade; });
+    this.saidAt = 0;
+  }
+
+  show(reading) {
+    this.grade(reading);
+    write(at("view"), `${words(reading.view.name)} (${Math.round(100 * reading.view.confidence)} %)`);
+    rows(at("measurements"), reading.measurements.map((one) => [words(one.name), toldValue(one), one.value === null]));
+    this.structures(reading);
+    at("targets-card").hidden = reading.targets.length === 0;
+    if (reading.targets.length) targets(reading.targets[0]);
+    list(at("talk"), talk(reading));
+    this.say(reading);
+  }
+
+  grade({ solar: { gsus, pdus }, cine }) {
+    write(at("grade"), String(gsus.grade ?? "not graded"));
+    at("grade").classList.toggle("none", gsus.grade === null);
+    write(at("evidence"), gsus.grade === null ? gsus.reason : gsus.evidence ?? "");
+    write(at("review"), gsus.review ?? "");
+    at("bars").hidden = !gsus.probabilities;
+    [...at("bars").children].forEach((bar, grade) => {
+      bar.style.height = `${Math.round(100 * (gsus.probabilities?.[grade] ?? 0))}%`;
+    });
+    write(at("doppler"), pdus.calibrated === null ? `Power Doppler: ${pdus.reason}`
+      : `Power Doppler: ${pdus.calibrated} calibrated, ${pdus.literal} literal`);
+    at("cine").hidden = !cine || cine.frames < 2;
+    if (!at("cine").hidden) {
+      write(at("cine-grade"), `Cine so far: grade ${cine.grade} (${Math.round(100 * cine.probabilities[cine.grade])} %) from ${cine.frames} frames`);
+    }
+  }
+
+  structures(reading) {
+    const found = new Map(reading.structures.map((s) => [s.name, s]));
+    for (const [name, { line, told }] of this.toggles) {
+      line.hidden = !found.has(name);
+      write(told, found.get(name)?.confidence.toFixed(2) ?? "");
+    }
+  }
+
+  // What a screen reader hears: the reading in one sentence, when it has changed and not more often than it can speak.
+  say(reading) {
+    at("picture").setAttribute("aria-label", describe(reading));
+    const now = performance.now();
+    if (now - this.saidAt < SAID_EVERY_MS) return;
+    this.saidAt = now;
+    write(at("said"), describe(reading));
+  }
+}
+
+function toggle(name, hidden, redraw) {
+  const line = make("label"), box = Object.assign(make("input"), { type: "checkbox", checked: true });
+  box.addEventListener("change", () => {
+    hidden[box.checked ? "delete" : "add"](name);
+    redraw();
+  });
+  const swatch = make("i"), told = make("b");
+  swatch.style.background = `rgb(${COLOURS[name]})`;
+  line.append(box, swatch, make("span", words(name)), told);
+  line.hidden = true;
+  return { line, told };
 }
 
 function toldValue(one) {
@@ -43,40 +96,33 @@ function toldValue(one) {
   return `${one.value.toFixed(1)} ${one.unit}${doubt}`;
 }
 
-function measurementRows(reading) {
-  const rows = reading.measurements.map((one) => {
-    const row = make("tr", "");
-    row.append(make("td", words(one.name)), make("td", toldValue(one), one.value === null ? "reason" : ""));
-    return row;
+function rows(body, told) {
+  const wanted = told.length ? told : [["None in this view", "", true]];
+  while (body.rows.length > wanted.length) body.deleteRow(-1);
+  wanted.forEach(([name, value, absent], k) => {
+    if (!body.rows[k]) body.insertRow().append(make("td"), make("td"));
+    const [left, right] = body.rows[k].cells;
+    write(left, name);
+    write(right, value);
+    right.className = absent ? "reason" : "";
   });
-  if (rows.length === 0) {
-    const row = make("tr", "");
-    row.append(make("td", "None in this view", "reason"));
-    rows.push(row);
-  }
-  return rows;
 }
 
-function toggle(structure, hidden, redraw) {
-  const line = document.createElement("label");
-  const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: !hidden.has(structure.name) });
-  box.addEventListener("change", () => {
-    hidden[box.checked ? "delete" : "add"](structure.name);
-    redraw();
-  });
-  const swatch = make("i", "");
-  swatch.style.background = `rgb(${COLOURS[structure.name]})`;
-  line.append(box, swatch, make("span", words(structure.name)), make("b", structure.confidence.toFixed(2)));
-  return line;
+function targets(target) {
+  write(at("safety"), `${words(target.safety ?? "clearance unknown")}`);
+  at("safety").className = `safety ${target.safety ?? ""}`;
+  list(at("targets"), [
+    words(target.name),
+    Object.entries(target.clearance_mm).map(([name, mm]) => `${words(name)} ${mm === null ? "unknown" : `${mm.toFixed(1)} mm`}`).join(", "),
+    target.nerve,
+    ...(target.reason ? [target.reason] : []),
+  ]);
 }
 
-function targetLines(target) {
-  const distances = Object.entries(target.clearance_mm)
-    .map(([name, mm]) => `${words(name)} ${mm === null ? "unknown" : `${mm.toFixed(1)} mm`}`).join(", ");
-  return [
-    make("p", `${words(target.name)}: ${target.safety ?? "clearance unknown"}`, `view ${target.safety ?? ""}`),
-    make("p", distances),
-    make("p", target.nerve, "small"),
-    ...(target.reason ? [make("p", target.reason, "small")] : []),
-  ];
+function talk(reading) {
+  const scale = reading.frame.spacing_mm
+    ? `${reading.frame.spacing_mm.map((v) => v.toFixed(3)).join(" x ")} mm per pixel (${reading.frame.spacing_source})`
+    : "no scale: no millimetres";
+  const times = Object.entries(reading.timings_ms).map(([name, ms]) => `${name} ${ms.toFixed(1)} ms`).join(", ");
+  return [scale, times, ...reading.warnings];
 }

@@ -1,32 +1,55 @@
-// Files, cines, videos and the demo: where frames come from and which one is shown.
+// What is shown, and what a person does about it. Frames come from sources.js, are drawn by draw.js and told by panel.js.
 
-import { drawReading } from "./draw.js";
-import { showReading } from "./panel.js";
+import { drawReading, drawTape } from "./draw.js";
+import { Panel } from "./panel.js";
+import { cameras, playDemo, readCamera, readDicom, readPicture, readVideoFile } from "./sources.js";
+import { Timeline } from "./timeline.js";
 
 const at = (id) => document.getElementById(id);
-const hidden = new Set();
-let frames = []; // {picture, reading}
-const KEPT_FRAMES = 400; // of a video: older ones would fill the memory
-let shown = 0;
+const KEPT_FRAMES = 600; // of a live cine, as JPEG: older ones would fill the memory
+const PLAY_MS = 60;
+
+const look = { hidden: new Set(), overlay: true, scale: 1 };
+let frames = []; // {reading, blob, picture while it is the newest}
+let shown = -1;
+let current = null; // the picture on the screen
 let playing = false;
-let turn = 0; // a newer file makes an older one's answers stale
+let frozen = false;
+let live = false;
+let turn = 0; // a newer source makes an older one's answers stale
+
+const panel = new Panel(look.hidden, () => draw());
+const timeline = new Timeline(at("strip"), at("timeline"), (index) => { setPlaying(false); if (live) setFrozen(true); show(index); });
 
 function say(text, bad = false) {
   at("state").textContent = text;
   at("state").classList.toggle("bad", bad);
 }
 
-function show(index) {
+function draw() {
+  if (current) drawReading(at("picture"), current, frames[shown]?.reading, look);
+}
+
+async function show(index) {
   const frame = frames[index];
   if (!frame) return;
   shown = index;
+  const picture = frame.picture ?? await createImageBitmap(frame.blob);
+  if (frames[shown] !== frame) return;
+  if (current && current !== picture) current.close();
+  current = picture;
+  frame.picture = null;
   at("hint").hidden = true;
-  drawReading(at("picture"), frame.picture, frame.reading, hidden);
-  if (frame.reading) showReading(frame.reading, hidden, () => show(shown));
-  at("timeline").max = frames.length - 1;
-  at("timeline").value = index;
-  at("position").textContent = `${index + 1} / ${frames.length}`;
-  at("timeline").disabled = at("play").disabled = frames.length < 2;
+  draw();
+  panel.show(frame.reading);
+  tellPosition();
+}
+
+function tellPosition() {
+  timeline.show(frames, Math.max(shown, 0));
+  at("position").textContent = `${shown + 1} / ${frames.length}`;
+  at("play").disabled = frames.length < 2;
+  at("save-picture").disabled = at("save-reading").disabled = shown < 0;
 }
 
 function setPlaying(value) {
@@ -34,10 +57,39 @@ function setPlaying(value) {
   at("play").textContent = value ? "Pause" : "Play";
 }
 
-function begin() {
-  frames = [];
+function setFrozen(value) {
+  frozen = value;
+  at("freeze").setAttribute("aria-pressed", String(value));
+  at("freeze").textContent = value ? "Go live" : "Freeze";
+  if (!value && frames.length) show(frames.length - 1);
+}
+
+// Forgets what was shown; what is given belongs to the new source alone.
+function begin({ isLive = false } = {}) {
+  const mine = ++turn;
+  const clear = () => { frames = []; shown = -1; };
+  clear();
   setPlaying(false);
-  return ++turn;
+  live = isLive;
+  frozen = false;
+  at("freeze").disabled = !isLive;
+  setFrozen(false);
+  const alive = () => mine === turn;
+  const add = (frame, { follow = true } = {}) => {
+    frames.push(frame);
+    if (frames.length > KEPT_FRAMES) { frames.shift(); shown = Math.max(shown - 1, 0); }
+    const newest = frames.length - 1;
+    if (newest === 0 || (follow && !frozen)) {
+      if (shown >= 0 && frames[newest - 1]?.picture) frames[newest - 1].picture = null;
+      show(newest);
+      if (frame.taken) at("picture").dataset.shownAfterMs = (performance.now() - frame.taken).toFixed(1);
+    } else {
+      frame.picture?.close();
+      frame.picture = null;
+      tellPosition();
+    }
+  };
+  return { alive, add, say, clear, held: () => frozen };
 }
 
 // What the person knows of the frame; what was left empty is not sent.
@@ -52,157 +104,134 @@ const settings = () => {
   return told.age_years ? { ...told, age_years: Number(told.age_years) } : told;
 };
 
-async function problem(response) {
-  const body = await response.json().catch(() => ({ detail: response.statusText }));
-  throw new Error(body.detail);
-}
-
-async function openPicture(file, mine) {
-  const response = await fetch(`/v1/frames?${new URLSearchParams(query())}`, {
-    method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" },
-  });
-  if (!response.ok) await problem(response);
-  const reading = await response.json();
-  const picture = await createImageBitmap(file);
-  if (mine !== turn) return;
-  frames = [{ picture, reading }];
-  show(0);
-  say(file.name ?? "");
-}
-
-async function openDicom(file, mine) {
-  const response = await fetch(`/v1/cines?${new URLSearchParams({ pictures: "jpeg", ...query() })}`, {
-    method: "POST", body: file, headers: { "Content-Type": "application/dicom" },
-  });
-  if (!response.ok) await problem(response);
-  for await (const line of lines(response.body)) {
-    if (mine !== turn) return;
-    const told = JSON.parse(line);
-    if (told.summary) {
-      say(told.summary.error ?? `${file.name}: ${told.summary.frames} frames`, Boolean(told.summary.error));
-      continue;
-    }
-    const blob = await (await fetch(told.picture)).blob();
-    delete told.picture;
-    frames.push({ picture: await createImageBitmap(blob), reading: told });
-    if (frames.length === 1) show(0);
-    at("timeline").max = frames.length - 1;
-    at("position").textContent = `${shown + 1} / ${frames.length}`;
+async function guarded(feed, work) {
+  try {
+    await work();
+  } catch (error) {
+    if (feed.alive()) say(error.message, true);
   }
-  show(shown);
-}
-
-async function* lines(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    const parts = (rest + value).split("\n");
-    rest = parts.pop();
-    yield* parts.filter(Boolean);
-  }
-  if (rest) yield rest;
-}
-
-// One frame on its way at a time: the next is sent when the last was answered.
-class Stream {
-  constructor() {
-    this.socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/stream`);
-    this.ready = new Promise((resolve, reject) => {
-      this.socket.addEventListener("open", resolve, { once: true });
-      this.socket.addEventListener("error", () => reject(new Error("the server's stream cannot be reached")), { once: true });
-    });
-  }
-
-  ask(message) {
-    return new Promise((resolve, reject) => {
-      const done = (event) => { clean(); resolve(JSON.parse(event.data)); };
-      const gone = () => { clean(); reject(new Error("the stream was closed by the server")); };
-      const clean = () => {
-        this.socket.removeEventListener("message", done);
-        this.socket.removeEventListener("close", gone);
-      };
-      this.socket.addEventListener("message", done);
-      this.socket.addEventListener("close", gone);
-      this.socket.send(message);
-    });
-  }
-
-  close() { this.socket.close(); }
-}
-
-async function openVideo(file, mine) {
-  const video = Object.assign(document.createElement("video"), { src: URL.createObjectURL(file), muted: true });
-  await new Promise((resolve, reject) => {
-    video.onloadeddata = resolve;
-    video.onerror = () => reject(new Error(`${file.name}: the browser cannot play this video`));
-  });
-  const stream = new Stream();
-  await stream.ready;
-  const accepted = await stream.ask(JSON.stringify(settings()));
-  if (accepted.status) throw new Error(accepted.detail);
-  const sheet = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-  const pen = sheet.getContext("2d");
-  await video.play();
-  while (mine === turn && !video.ended) {
-    pen.drawImage(video, 0, 0);
-    const picture = await createImageBitmap(sheet);
-    const reading = await stream.ask(await sheet.convertToBlob({ type: "image/jpeg", quality: 0.92 }));
-    if (reading.status) { say(reading.detail, true); continue; }
-    frames.push({ picture, reading });
-    if (frames.length > KEPT_FRAMES) frames.shift().picture.close();
-    show(frames.length - 1);
-  }
-  stream.close();
-  if (mine === turn) say(`${file.name}: ${frames.length} frames read live`);
 }
 
 async function open(file) {
-  const mine = begin();
+  const isVideo = file.type.startsWith("video/");
+  const feed = begin({ isLive: isVideo });
   say(`Reading ${file.name} ...`);
-  try {
+  await guarded(feed, async () => {
     const head = new Uint8Array(await file.slice(0, 132).arrayBuffer());
     const dicom = String.fromCharCode(...head.slice(128, 132)) === "DICM" || /\.dcm$/i.test(file.name);
-    if (dicom) await openDicom(file, mine);
-    else if (file.type.startsWith("video/")) await openVideo(file, mine);
-    else await openPicture(file, mine);
-  } catch (error) {
-    if (mine === turn) say(error.message, true);
-  }
+    if (dicom) await readDicom(file, query(), feed);
+    else if (isVideo) await readVideoFile(file, settings(), feed);
+    else await readPicture(file, query(), feed);
+  });
 }
 
-async function playDemo() {
-  const mine = begin();
-  const stream = new Stream();
-  await stream.ready;
-  say("Phantom cines are being drawn ...");
-  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-  while (mine === turn) {
-    const { clips, frames_each: each } = await (await fetch("/demo/clips")).json();
-    if (clips.every((clip) => clip.frames === 0)) { await pause(300); continue; }
-    for (const clip of clips.filter((c) => c.frames > 0)) {
-      await stream.ask(JSON.stringify({ spacing_mm: clip.spacing_mm, age_years: clip.age_years }));
-      for (let k = 0; k < clip.frames && mine === turn; k += 1) {
-        const blob = await (await fetch(`/demo/${clip.view}/${k}.jpg`)).blob();
-        const picture = await createImageBitmap(blob);
-        const reading = await stream.ask(blob);
-        if (mine !== turn) break;
-        if (reading.status) { say(reading.detail, true); continue; }
-        frames = [{ picture, reading }];
-        show(0);
-        at("position").textContent = `${k + 1} / ${each}`;
-        say("Demo: phantom cines of the three hip views, read live. Drop a file to read your own.");
-        await pause(60);
-      }
-    }
+async function toggleCamera() {
+  if (at("camera").getAttribute("aria-pressed") === "true") {
+    turn += 1;
+    return;
   }
-  stream.close();
+  const feed = begin({ isLive: true });
+  at("camera").setAttribute("aria-pressed", "true");
+  at("camera").textContent = "Stop camera";
+  await guarded(feed, () => readCamera(at("device").value, settings(), feed));
+  at("camera").setAttribute("aria-pressed", "false");
+  at("camera").textContent = "Camera";
+  at("freeze").disabled = true;
+  listCameras();
 }
+
+async function listCameras() {
+  const found = await cameras();
+  at("device").replaceChildren(...found.map((d, k) => new Option(d.label || `camera ${k + 1}`, d.deviceId)));
+  at("device").hidden = found.length < 2;
+}
+
+function save(blob, name) {
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+const savePicture = () => shown >= 0 && at("picture").toBlob((blob) => save(blob, `hipsono-${frames[shown].reading.id}.png`));
+const saveReading = () => {
+  if (shown < 0) return;
+  const { reading } = frames[shown];
+  save(new Blob([JSON.stringify(reading, null, 1)], { type: "application/json" }), `hipsono-${reading.id}.json`);
+};
+
+const THEMES = ["auto", "light", "dark"];
+function setTheme(name) {
+  document.documentElement.dataset.theme = name;
+  at("theme").textContent = `Theme: ${name}`;
+  localStorage.setItem("theme", name);
+}
+const nextTheme = () => setTheme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length]);
+
+function setFar(value) {
+  document.documentElement.classList.toggle("far", value);
+  at("far").setAttribute("aria-pressed", String(value));
+  look.scale = value ? 1.7 : 1;
+  draw();
+}
+
+function setOverlay(value) {
+  look.overlay = value;
+  at("overlay").setAttribute("aria-pressed", String(value));
+  draw();
+}
+
+const step = (by) => frames.length > 1 && (live && setFrozen(true), show((shown + by + frames.length) % frames.length));
+const deciding = () => {
+  const index = frames.findIndex((f) => f.reading.seq !== undefined && f.reading.seq === frames.at(-1)?.reading.cine?.deciding_seq);
+  if (index < 0) return;
+  if (live) setFrozen(true);
+  show(index);
+};
+
+const ACTIONS = {
+  play: () => frames.length > 1 && setPlaying(!playing),
+  freeze: () => live && setFrozen(!frozen),
+  camera: () => toggleCamera(),
+  overlay: () => setOverlay(!look.overlay),
+  far: () => setFar(!document.documentElement.classList.contains("far")),
+  theme: nextTheme,
+  "save-picture": savePicture,
+  "save-reading": saveReading,
+  "cine-jump": deciding,
+  help: () => (at("keys").open ? at("keys").close() : at("keys").showModal()),
+};
+const KEYS = {
+  " ": "play", f: "freeze", c: "camera", o: "overlay", d: "far", t: "theme", s: "save-picture", r: "save-reading",
+  g: "cine-jump", "?": "help",
+};
+for (const [id, act] of Object.entries(ACTIONS)) at(id).addEventListener("click", act);
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input[type=text], select, dialog *")) return;
+  if (event.target.matches("button, input") && event.key === " ") return; // theirs: press, tick
+  if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
+  const action = KEYS[event.key.toLowerCase()];
+  if (action) { event.preventDefault(); ACTIONS[action](); }
+  if (event.key === "ArrowRight") step(1);
+  if (event.key === "ArrowLeft") step(-1);
+});
+
+// A tape: drag over the picture to measure. It goes with the next frame.
+const place = (event) => {
+  const box = at("picture").getBoundingClientRect();
+  return [((event.clientX - box.left) / box.width) * at("picture").width, ((event.clientY - box.top) / box.height) * at("picture").height];
+};
+let tapeFrom = null;
+at("picture").addEventListener("pointerdown", (event) => { if (shown >= 0) { tapeFrom = place(event); if (live) setFrozen(true); } });
+at("picture").addEventListener("pointermove", (event) => {
+  if (!tapeFrom) return;
+  setPlaying(false);
+  draw();
+  at("tape").textContent = drawTape(at("picture"), tapeFrom, place(event), frames[shown].reading.frame.spacing_mm, look.scale);
+});
+addEventListener("pointerup", () => { tapeFrom = null; });
 
 at("file").addEventListener("change", (event) => event.target.files[0] && open(event.target.files[0]));
-at("play").addEventListener("click", () => setPlaying(!playing));
-at("timeline").addEventListener("input", (event) => { setPlaying(false); show(Number(event.target.value)); });
 const drop = at("drop");
 drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
 drop.addEventListener("dragleave", () => drop.classList.remove("over"));
@@ -211,14 +240,13 @@ drop.addEventListener("drop", (event) => {
   drop.classList.remove("over");
   if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
 });
-document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input[type=text], select, button")) return;
-  if (event.key === " " && frames.length > 1) { event.preventDefault(); setPlaying(!playing); }
-  if (event.key === "ArrowRight" && frames.length > 1) show((shown + 1) % frames.length);
-  if (event.key === "ArrowLeft" && frames.length > 1) show((shown + frames.length - 1) % frames.length);
-});
-setInterval(() => playing && frames.length > 1 && show((shown + 1) % frames.length), 60);
+setInterval(() => playing && frames.length > 1 && show((shown + 1) % frames.length), PLAY_MS);
 
+setTheme(localStorage.getItem("theme") ?? "auto");
+listCameras().catch(() => {});
 const { spec, demo } = await (await fetch("/v1/model")).json();
 at("trained").textContent = `Model ${spec.name} ${spec.version}, trained on ${spec.trained_on}`;
-if (demo) playDemo().catch((error) => say(error.message, true));
+if (demo) {
+  const feed = begin({ isLive: true });
+  guarded(feed, () => playDemo(feed));
+}

@@ -1,5 +1,6 @@
 """The page in a real headless Chromium: what a person drops is drawn, graded and measured."""
 
+import json
 import os
 import re
 import shutil
@@ -23,11 +24,16 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: install it, o
 
 
 @pytest.fixture(scope="module")
-def browser():
+def chromium():
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
+        yield playwright.chromium
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    opened = chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -69,7 +75,7 @@ def test_a_picture_is_read_and_drawn(page, server, tmp_path):
     assert re.search(r"\d mm \(SD \d", page.inner_text("#measurements"))
     assert coloured_pixels(page) > 300
     drawn = coloured_pixels(page)
-    page.uncheck("#structures label:last-child input")
+    page.uncheck("#structures label:visible >> nth=0 >> input")
     assert coloured_pixels(page) < drawn
 
 
@@ -109,6 +115,127 @@ def test_a_video_is_read_live(page, server, tmp_path):
     page.set_input_files("#file", str(path))
     page.wait_for_function("document.getElementById('state').textContent.includes('read live')", timeout=60_000)
     assert "Anterior" in page.inner_text("#view")
+    assert "Cine so far: grade" in page.inner_text("#cine")
+    assert page.is_visible("#strip")
+
+
+@pytest.fixture(scope="module")
+def fake_camera(chromium, tmp_path_factory):
+    """A Chromium whose camera shows a phantom cine over and over."""
+    film = tmp_path_factory.mktemp("camera") / "hip.mjpeg"
+    pictures = (cv2.resize(f.frame.grey, (960, 720)) for f in cine(SEED, View.LONGITUDINAL, 8))
+    film.write_bytes(b"".join(cv2.imencode(".jpg", p)[1].tobytes() for p in pictures))
+    fakes = [
+        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={film}",
+    ]  # fmt: skip
+    opened = chromium.launch(executable_path=CHROMIUM, args=FLAGS + fakes)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def camera_page(fake_camera, server):
+    opened = fake_camera.new_page(viewport={"width": 1400, "height": 900})
+    opened.goto(server)
+    opened.click("#camera")
+    opened.wait_for_function("document.getElementById('view').textContent.startsWith('Anterior')", timeout=60_000)
+    yield opened
+    opened.close()
+
+
+def position(page):
+    return page.inner_text("#position")
+
+
+def test_a_camera_is_read_live_frozen_and_let_go(camera_page):
+    page = camera_page
+    page.wait_for_function("Number(document.getElementById('position').textContent.split('/')[1]) > 5")
+    page.keyboard.press("f")
+    assert page.get_attribute("#freeze", "aria-pressed") == "true"
+    held = position(page).split("/")[0]
+    page.wait_for_function(
+        "n => Number(document.getElementById('position').textContent.split('/')[1]) > n",
+        arg=int(position(page).split("/")[1]) + 3,
+    )
+    assert position(page).split("/")[0] == held
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(
+        "n => document.getElementById('position').textContent.startsWith(n)", arg=f"{int(held) - 1} /"
+    )
+    page.keyboard.press("f")
+    page.wait_for_function(
+        "(([a, b]) => a.trim() === b.trim())(document.getElementById('position').textContent.split('/'))"
+    )
+    page.click("#camera")
+    page.wait_for_function("document.getElementById('camera').textContent === 'Camera'")
+    stopped = position(page)
+    page.wait_for_timeout(500)
+    assert position(page) == stopped
+
+
+def test_a_picture_and_its_reading_are_saved(camera_page):
+    page = camera_page
+    page.keyboard.press("f")
+    with page.expect_download() as picture:
+        page.keyboard.press("s")
+    with page.expect_download() as reading:
+        page.keyboard.press("r")
+    saved = json.loads(reading.value.path().read_text())
+    assert saved["notice"] == "research use; not a medical device"
+    assert saved["id"] in picture.value.suggested_filename
+    assert cv2.imread(str(picture.value.path())).shape[:2] == (saved["frame"]["height"], saved["frame"]["width"])
+
+
+def test_a_line_drawn_by_hand_is_measured_by_the_frames_scale(page, server, tmp_path):
+    path = tmp_path / "hip.png"
+    grey = next(iter(cine(SEED, View.LONGITUDINAL, 1))).frame.grey
+    cv2.imwrite(str(path), grey)
+    page.goto(server)
+    page.fill("#spacing", "0.1,0.1")
+    page.set_input_files("#file", str(path))
+    page.wait_for_function("document.getElementById('view').textContent.includes('Anterior')")
+    box = page.locator("#picture").bounding_box()
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.up()
+    told = float(page.inner_text("#tape").removesuffix(" mm"))
+    assert told == pytest.approx(0.5 * grey.shape[1] * 0.1, rel=0.02)
+
+
+def test_switches_theme_size_and_keys(page, server):
+    page.goto(server)
+    page.keyboard.press("t")
+    assert page.get_attribute("html", "data-theme") == "light"
+    page.keyboard.press("d")
+    assert float(page.evaluate("parseFloat(getComputedStyle(document.getElementById('grade')).fontSize)")) > 40
+    page.keyboard.press("?")
+    assert page.is_visible("#keys")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_everything_one_can_press_has_a_name(page, server):
+    page.goto(server)
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('button, input, select, canvas')]
+        .filter((e) => e.getAttribute('aria-hidden') !== 'true'
+            && !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.[0]?.textContent.trim()))
+        .map((e) => e.id)"""
+    )
+    assert nameless == []
+
+
+@pytest.mark.parametrize("width", [700, 1400])
+def test_nothing_runs_off_the_page(page, server, tmp_path, width):
+    """700 pixels are what 1400 are at 200 % zoom."""
+    path = tmp_path / "hip.png"
+    cv2.imwrite(str(path), next(iter(cine(SEED, View.LONGITUDINAL, 1))).frame.grey)
+    page.set_viewport_size({"width": width, "height": 700})
+    page.goto(server)
+    page.set_input_files("#file", str(path))
+    page.wait_for_function("document.getElementById('view').textContent.includes('Anterior')")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_the_demo_shows_landmarks_on_all_three_views(page, demo):

@@ -97,6 +97,10 @@ def test_a_cine_streams_a_line_a_frame_then_its_summary(client, cine_bytes):
     assert all(r["frame"]["spacing_source"] == "dicom-region" for r in readings)
     assert last["summary"]["frames"] == 4
     assert last["summary"]["error"] is None
+    graded = [line["solar"]["gsus"]["grade"] for line in readings]
+    assert last["summary"]["cine"]["grade"] in graded
+    assert readings[last["summary"]["cine"]["deciding_seq"]]["solar"]["gsus"]["grade"] == last["summary"]["cine"]["grade"]
+    assert [line["seq"] for line in readings] == [0, 1, 2, 3]
 
 
 def test_one_frame_of_a_cine_must_be_named(client, cine_bytes):

@@ -1,0 +1,63 @@
+// A worker's end of the stream: encodes pictures, sends them, and gives each back with its answer.
+//
+// in:  {open: url}, {settings}, {bitmap, taken} or {blob, taken}, {close: true}
+// out: {ready: true}, {answer, blob, bitmap, taken}, {refused: detail}, {lost: count}, {closed: true}
+
+let socket = null;
+let sent = 0;
+const waiting = new Map(); // seq -> {blob, bitmap, taken}
+
+function open(url) {
+  socket = new WebSocket(url);
+  socket.addEventListener("open", () => postMessage({ ready: true }));
+  socket.addEventListener("close", () => postMessage({ closed: true }));
+  socket.addEventListener("message", (event) => heard(JSON.parse(event.data)));
+}
+
+function heard(told) {
+  if (told.seq === undefined) {
+    if (told.detail) postMessage({ refused: told.detail });
+    return;
+  }
+  const kept = waiting.get(told.seq);
+  let lost = 0;
+  for (const [seq, older] of waiting) {
+    if (seq > told.seq) break;
+    waiting.delete(seq);
+    if (seq === told.seq) continue;
+    older.bitmap.close();
+    lost += 1;
+  }
+  if (lost) postMessage({ lost });
+  if (told.status) {
+    kept.bitmap.close();
+    postMessage({ refused: told.detail, lost: 1 });
+  } else postMessage({ answer: told, ...kept }, [kept.bitmap]);
+}
+
+async function encoded(bitmap) {
+  const sheet = new OffscreenCanvas(bitmap.width, bitmap.height);
+  sheet.getContext("2d", { alpha: false }).drawImage(bitmap, 0, 0);
+  return sheet.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+}
+
+let turn = Promise.resolve(); // frames go out in the order they came in
+
+async function send({ bitmap, blob, taken }) {
+  const data = blob ?? await encoded(bitmap);
+  const picture = bitmap ?? await createImageBitmap(blob);
+  if (socket.readyState !== WebSocket.OPEN) {
+    picture.close();
+    return;
+  }
+  waiting.set(sent, { blob: data, bitmap: picture, taken });
+  sent += 1;
+  socket.send(data);
+}
+
+addEventListener("message", ({ data }) => {
+  if (data.open) open(data.open);
+  else if (data.settings) socket.send(JSON.stringify(data.settings));
+  else if (data.close) socket.close();
+  else turn = turn.then(() => send(data)).catch((error) => postMessage({ refused: error.message, lost: 1 }));
+});
