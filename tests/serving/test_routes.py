@@ -99,7 +99,8 @@ def test_a_cine_streams_a_line_a_frame_then_its_summary(client, cine_bytes):
     assert last["summary"]["error"] is None
     graded = [line["solar"]["gsus"]["grade"] for line in readings]
     assert last["summary"]["cine"]["grade"] in graded
-    assert readings[last["summary"]["cine"]["deciding_seq"]]["solar"]["gsus"]["grade"] == last["summary"]["cine"]["grade"]
+    told = last["summary"]["cine"]
+    assert readings[told["deciding_seq"]]["solar"]["gsus"]["grade"] == told["grade"]
     assert [line["seq"] for line in readings] == [0, 1, 2, 3]
 
 
