@@ -58,6 +58,15 @@ def need_training() -> None:
         fail("this verb trains or exports a network: install the extra with  pip install -e '.[train]'")
 
 
+def need_link() -> None:
+    """Raises SystemExit with the cure where the link extra is not installed."""
+    try:
+        import pyigtl  # noqa: F401
+        import pynetdicom  # noqa: F401
+    except ImportError:
+        fail("this verb speaks OpenIGTLink or DICOM: install the extra with  pip install -e '.[link]'")
+
+
 @app.command()
 def demo(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
     """Serve the viewer with phantom cines of the three hip views playing.  Example: hipsono demo"""
@@ -99,6 +108,74 @@ def read(
             failures += not line.skipped
             say(f"{line.source}: {line.error}")
     raise SystemExit(1 if failures else 0)
+
+
+@app.command()
+def watch(
+    source: Annotated[
+        str, typer.Option(help="A grabber's number or device file, an address (rtsp://), or a video.")
+    ] = "0",
+    lines: Annotated[bool, typer.Option("--lines", help="Print each Reading; end with the source.")] = False,
+    spacing_mm: Annotated[str | None, typer.Option(help="ROW,COL in mm per pixel.")] = None,
+    laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
+    age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    model: ModelOption = None,
+) -> None:
+    """Read a frame grabber, a stream or a video live, in the viewer.  Example: hipsono watch --source /dev/video0"""
+    from datasets.files import FrameOptions
+    from serving.intake import parse_spacing
+    from serving.settings import Settings
+    from serving.watch import watch as run
+
+    chosen = {} if model is None else {"model": model}
+    spacing = parse_spacing(spacing_mm) if spacing_mm else None
+    known = FrameOptions(spacing, laterality, age_years)
+    run(source, Settings(host=host, port=port, **chosen), known, lines=lines)
+
+
+@app.command()
+def igtl(
+    connect: Annotated[str | None, typer.Option(help="HOST:PORT of a PLUS server or of Slicer.")] = None,
+    listen: Annotated[int | None, typer.Option(help="Port to wait on; 18944 is usual.")] = None,
+    host: HostOption = "127.0.0.1",
+    spacing_mm: Annotated[str | None, typer.Option(help="ROW,COL in mm per pixel; else the image's matrix.")] = None,
+    laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
+    age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
+    model: ModelOption = None,
+) -> None:
+    """Answer OpenIGTLink images with overlay, points and Reading.  Example: hipsono igtl --connect 127.0.0.1:18944"""
+    need_link()
+    from datasets.files import FrameOptions
+    from model.reading import Reader
+    from model.runtime import STARTER, Session
+    from serving.igtl import link, parse_peer
+    from serving.intake import parse_spacing
+
+    peer = parse_peer(connect, listen, host)
+    known = FrameOptions(parse_spacing(spacing_mm) if spacing_mm else None, laterality, age_years)
+    say(f"hipsono answers OpenIGTLink images {'on' if peer.listen else 'from'} {peer.host}:{peer.port}")
+    for reading in link(peer, Reader(Session(model or STARTER)), known):
+        sys.stdout.write(f"{reading.view.name} {reading.solar.gsus.grade}\n")
+
+
+@app.command()
+def receive(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the readings.")],
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 11112,
+    host: HostOption = "127.0.0.1",
+    aet: Annotated[str, typer.Option(help="Application entity title of this end.")] = "HIPSONO",
+    model: ModelOption = None,
+) -> None:
+    """Take DICOM by C-STORE and read it: a file of Readings each.  Example: hipsono receive --port 11112 -o readings"""
+    need_link()
+    from model.reading import Reader
+    from model.runtime import STARTER, Session
+    from serving.receive import Receiver, serve_until_stopped
+
+    say(f"hipsono takes C-STORE as {aet} on {host}:{port}, readings in {out}")
+    serve_until_stopped(Receiver(Reader(Session(model or STARTER)), out), (host, port), aet)
 
 
 @app.command()

@@ -27,6 +27,7 @@ __all__ = [
     "UnreadableFile",
     "decode_picture",
     "every_file",
+    "frame_of",
     "is_readable",
     "kind_of",
     "list_files",
@@ -146,7 +147,16 @@ def decode_picture(data: bytes, name: str = "") -> Frame:
         raise UnreadableFile(name, f"the {kind.name} cannot be decoded: {error}", "save the picture again") from error
     if picture is None:
         raise UnreadableFile(name, f"the {kind.name} cannot be decoded", "save the picture again")
-    return Frame(_grey_or_rgb(np.asarray(picture)), source=name)
+    return frame_of(np.asarray(picture), name)
+
+
+def frame_of(picture: NDArray[np.generic], name: str = "", index: int = 0) -> Frame:
+    """OpenCV's picture (grey, BGR or BGRA, 8 or 16 bits) as a Frame: grey where it has no colour.
+
+    Raises UnreadableFile for one that is too small or too large.
+    """
+    check_size(name, picture.shape[1], picture.shape[0])
+    return Frame(_grey_or_rgb(picture), source=name, index=index)
 
 
 def _read_one(source: Path | bytes, name: str) -> Iterator[Frame]:
@@ -170,13 +180,11 @@ def _read_video(source: Path | bytes, name: str) -> Iterator[Frame]:
         return
     video = cv2.VideoCapture(str(source))
     try:
-        width, height = (int(video.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        if not video.isOpened() or not width:
+        if not video.isOpened() or not video.get(cv2.CAP_PROP_FRAME_WIDTH):
             raise UnreadableFile(name, "the video cannot be opened", "convert it to MP4 with H.264")
-        check_size(name, width, height)
         index = 0
         while (read := video.read())[0]:
-            yield Frame(_grey_or_rgb(np.asarray(read[1])), source=name, index=index)
+            yield frame_of(np.asarray(read[1]), name, index)
             index += 1
         if index == 0:
             raise UnreadableFile(name, "the video holds no frame that can be decoded", "convert it to MP4 with H.264")

@@ -38,8 +38,8 @@ AgeQuery = Annotated[float | None, Query(description="age of the patient in year
 FrameQuery = Annotated[int | None, Query(ge=0, description="frame of a multi-frame file, from 0")]
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application with its network loaded. Raises what Session raises where there is no such network."""
+def create_app(settings: Settings | None = None, *routers: APIRouter) -> FastAPI:
+    """The application with its network loaded, and further routes. Raises what Session raises where there is none."""
     settings = settings or Settings()
     engine = Engine(settings)
 
@@ -70,6 +70,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         from serving.demo import demo_router
 
         app.include_router(demo_router())
+    for router in routers:
+        app.include_router(router)
     app.mount("/static", StaticFiles(directory=WEB), name="static")
     app.mount("/swagger", StaticFiles(directory=swagger_ui_path), name="swagger")
     return app

@@ -1,10 +1,10 @@
-"""A cine's readings as lines, each sent as it is ready, then a summary."""
+"""A cine's readings: those of a file as lines, each sent as it is ready, then a summary; those of one that runs."""
 
 import base64
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 
-import cv2
 import orjson
 
 from datasets.dicom import DicomCine
@@ -12,9 +12,30 @@ from datasets.files import FrameOptions
 from datasets.picture import UnreadableFile
 from model.cine import CineGrade
 from model.frame import Frame
-from model.reading import Reading
+from model.reading import Reader, Reading
+from model.tracking import Track
 from serving.bodies import cine_body, encode_reading
 from serving.engine import Engine
+from serving.overlay import encode_jpeg
+
+
+@dataclass(slots=True)
+class RunningCine:
+    """What is remembered of frames that come one after another; `steady` lets those before tell of the next."""
+
+    reader: Reader
+    steady: bool = True
+    track: Track | None = None
+    grade: CineGrade = field(default_factory=CineGrade)
+
+    def read(self, frame: Frame, seq: int, at_s: float) -> Reading:
+        """The reading of the frame numbered `seq`, taken at `at_s` on any clock that runs forward."""
+        if self.steady:
+            reading, self.track = self.reader.follow(frame, self.track, at_s)
+        else:
+            reading = self.reader.read(frame)
+        self.grade = self.grade.seen(reading.solar.gsus, seq)
+        return reading
 
 
 async def readings_of(engine: Engine, cine: DicomCine, options: FrameOptions, pictures: bool) -> AsyncIterator[bytes]:
@@ -54,9 +75,7 @@ async def readings_of(engine: Engine, cine: DicomCine, options: FrameOptions, pi
 
 def data_uri(frame: Frame) -> str:
     """The frame as a JPEG data URI: for a page that cannot decode DICOM."""
-    pixels = frame.pixels if frame.colour is None else cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(frame)).decode()
 
 
 def _next(engine: Engine, frames: Iterator[Frame], options: FrameOptions) -> tuple[Frame, Reading] | None:

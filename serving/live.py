@@ -16,10 +16,9 @@ import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from datasets.files import FrameOptions
-from model.cine import CineGrade
-from model.reading import Reader, Reading
-from model.tracking import Track
+from model.reading import Reader
 from serving.bodies import cine_body, encode_reading
+from serving.cines import RunningCine
 from serving.engine import Engine
 from serving.intake import Upload, decode, parse_options
 from serving.problems import Problem, problem_body
@@ -80,25 +79,23 @@ class Waiting:
         return taken
 
 
-@dataclass(slots=True)
-class Cine:
-    """What a connection remembers of the frames it answered under one set of settings."""
+class Cines:
+    """One connection's cines, one after another: each set of settings begins a new one."""
 
-    settings: StreamSettings = field(default_factory=StreamSettings)
-    track: Track | None = None
-    grade: CineGrade = field(default_factory=CineGrade)
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._settings: StreamSettings | None = None
+        self._cine = RunningCine(reader)
 
-    def read(self, reader: Reader, frame: Arrived) -> Reading:
-        """The frame's reading, steadied by those before it where that is asked for. Raises Problem."""
-        if frame.settings is not self.settings:
-            self.settings, self.track, self.grade = frame.settings, None, CineGrade()
-        picture = decode(Upload(frame.data, frame.settings.options))
-        if frame.settings.smoothing is Smoothing.STEADY:
-            reading, self.track = reader.follow(picture, self.track, frame.at)
-        else:
-            reading = reader.read(picture)
-        self.grade = self.grade.seen(reading.solar.gsus, frame.seq)
-        return reading
+    def answer(self, frame: Arrived) -> bytes:
+        """The frame's reading as JSON. Raises Problem."""
+        settings = frame.settings
+        if settings is not self._settings:
+            self._settings = settings
+            self._cine = RunningCine(self._reader, settings.smoothing is Smoothing.STEADY)
+        reading = self._cine.read(decode(Upload(frame.data, settings.options)), frame.seq, frame.at)
+        told = cine_body(self._cine.grade)
+        return encode_reading(reading, seq=frame.seq, dropped=frame.dropped, age_ms=frame.age_ms, cine=told)
 
 
 def live_router(engine: Engine) -> APIRouter:
@@ -157,7 +154,7 @@ def parse_settings(text: str) -> StreamSettings:
 
 
 async def _answer(socket: WebSocket, engine: Engine, waiting: Waiting, news: asyncio.Event) -> None:
-    work = partial(_answer_to_newest, engine.reader, waiting, Cine())
+    work = partial(_answer_to_newest, waiting, Cines(engine.reader))
     while True:
         await news.wait()
         news.clear()
@@ -165,21 +162,18 @@ async def _answer(socket: WebSocket, engine: Engine, waiting: Waiting, news: asy
             await socket.send_text(answer.decode())
 
 
-def _answer_to_newest(reader: Reader, waiting: Waiting, cine: Cine) -> bytes | None:
+def _answer_to_newest(waiting: Waiting, cines: Cines) -> bytes | None:
     """A reading, or the problem with this frame: one bad frame never ends a stream. None where no frame waits."""
     frame = waiting.take()
     if frame is None:
         return None
     try:
-        reading = cine.read(reader, frame)
+        return cines.answer(frame)
     except Problem as problem:
         return _refusal(problem, frame)
     except Exception as error:
         logging.getLogger("hipsono").exception("frame %d of a stream failed", frame.seq)
         return _refusal(Problem(500, f"{type(error).__name__} while reading this frame: a fault of the server"), frame)
-    return encode_reading(
-        reading, seq=frame.seq, dropped=frame.dropped, age_ms=frame.age_ms, cine=cine_body(cine.grade)
-    )
 
 
 def _refusal(problem: Problem, frame: Arrived) -> bytes:

@@ -102,6 +102,19 @@ export async function cameras() {
   return devices.filter((device) => device.kind === "videoinput");
 }
 
+// What `hipsono watch` reads: for each frame its Reading, then its picture.
+export async function followWatch({ add, alive, say }) {
+  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/watch`);
+  let reading = null;
+  socket.addEventListener("message", ({ data }) => {
+    if (!alive()) socket.close();
+    else if (typeof data === "string") reading = JSON.parse(data);
+    else add({ reading, blob: data });
+  });
+  await new Promise((resolve) => socket.addEventListener("close", resolve));
+  if (alive()) say("The server watches no source, or its source has ended", true);
+}
+
 // The server's phantom cines, one after another, for as long as nothing else is shown.
 export async function playDemo({ add, alive, say, clear, held }) {
   let answered = () => {};

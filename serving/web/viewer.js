@@ -2,7 +2,7 @@
 
 import { drawReading, drawTape } from "./draw.js";
 import { Panel } from "./panel.js";
-import { cameras, playDemo, readCamera, readDicom, readPicture, readVideoFile } from "./sources.js";
+import { cameras, followWatch, playDemo, readCamera, readDicom, readPicture, readVideoFile } from "./sources.js";
 import { Timeline } from "./timeline.js";
 
 const at = (id) => document.getElementById(id);
@@ -246,7 +246,7 @@ setTheme(localStorage.getItem("theme") ?? "auto");
 listCameras().catch(() => {});
 const { spec, demo } = await (await fetch("/v1/model")).json();
 at("trained").textContent = `Model ${spec.name} ${spec.version}, trained on ${spec.trained_on}`;
-if (demo) {
+if (demo || location.search === "?watch") {
   const feed = begin({ isLive: true });
-  guarded(feed, () => playDemo(feed));
+  guarded(feed, () => (demo ? playDemo(feed) : followWatch(feed)));
 }

@@ -29,7 +29,10 @@ def test_serving_and_the_command_load_no_torch():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("verb", ["demo", "serve", "read", "phantom", "train", "evaluate", "export", "bench", "info"])
+@pytest.mark.parametrize(
+    "verb",
+    ["demo", "serve", "read", "watch", "igtl", "receive", "phantom", "train", "evaluate", "export", "bench", "info"],
+)
 def test_every_verb_has_help_with_an_example(verb):
     done = hipsono(verb, "-h")
     assert done.returncode == 0

@@ -1,0 +1,88 @@
+"""DICOM by C-STORE: each instance is read as it arrives, and its Readings are written beside one another.
+
+OUT/<SOP instance UID>.jsonl holds a Reading a line and the cine's summary last. An instance without a picture that can
+be read is refused with the standard's status and its reason in the comment; nothing else of it is kept.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+import orjson
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from datasets.dicom import DECODERS, read_dicom
+from datasets.picture import UnreadableFile
+from model.cine import CineGrade
+from model.reading import Reader
+from serving.bodies import cine_body, encode_reading
+
+SUCCESS: Final = 0x0000
+CANNOT_UNDERSTAND: Final = 0xC000
+_COMMENT_CHARS: Final = 64
+
+
+class Receiver:
+    """Reads instances and writes their readings; one at a time, in the order they come."""
+
+    def __init__(self, reader: Reader, out: Path) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._reader, self._out, self._lock = reader, out, Lock()
+
+    def take(self, data: bytes, uid: str) -> int:
+        """Reads a DICOM file's bytes into OUT/<uid>.jsonl; gives the number of frames. Raises UnreadableFile."""
+        with self._lock:
+            return self._read(data, uid)
+
+    def _read(self, data: bytes, uid: str) -> int:
+        lines, grade = [], CineGrade()
+        for seq, frame in enumerate(read_dicom(data, uid).frames()):
+            reading = self._reader.read(frame)
+            grade = grade.seen(reading.solar.gsus, seq)
+            lines.append(encode_reading(reading, seq=seq, cine=cine_body(grade)))
+        summary = {"summary": {"sop_instance_uid": uid, "frames": len(lines), "cine": cine_body(grade)}}
+        unfinished = self._out / f".{uid}.part"
+        unfinished.write_bytes(b"\n".join([*lines, orjson.dumps(summary)]) + b"\n")
+        unfinished.replace(self._out / f"{uid}.jsonl")
+        return len(lines)
+
+
+def serve_until_stopped(receiver: Receiver, address: tuple[str, int], aet: str) -> None:
+    """Listens until interrupted. Raises OSError where the port is taken."""
+    entity(aet).start_server(address, block=True, evt_handlers=[(evt.EVT_C_STORE, partial(store, receiver))])
+
+
+def entity(aet: str) -> AE:
+    """An application entity that takes every kind of storage we have a decoder for, and answers C-ECHO."""
+    ae = AE(ae_title=aet)
+    ae.add_supported_context(Verification)
+    for context in AllStoragePresentationContexts:
+        ae.add_supported_context(str(context.abstract_syntax), [str(syntax) for syntax in DECODERS])
+    return ae
+
+
+def store(receiver: Receiver, event: evt.Event) -> Dataset | int:
+    """What happens on C-STORE: the instance is read, or refused with the reason."""
+    uid = UID(str(getattr(event.request, "AffectedSOPInstanceUID", "")))
+    if not uid.is_valid:
+        return _refusal(f"SOP instance UID {uid} is none")
+    try:
+        count = receiver.take(event.encoded_dataset(), str(uid))
+    except (UnreadableFile, ValueError) as error:
+        sys.stderr.write(f"hipsono: {error}\n")
+        return _refusal(str(error))
+    sys.stdout.write(f"{uid} {count} frames\n")
+    sys.stdout.flush()
+    return SUCCESS
+
+
+def _refusal(reason: str) -> Dataset:
+    status = Dataset()
+    status.Status = CANNOT_UNDERSTAND
+    status.ErrorComment = reason[:_COMMENT_CHARS]
+    return status
