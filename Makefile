@@ -36,7 +36,8 @@ format: $(DEV)/.done  ## format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(DEV)/.done  ## latency of a request against the bare network, in one run
+bench: $(DEV)/.done  ## this server beside its floor and its peers, in one run (about five minutes)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,link,bench,dev]'
 	$(BIN)/hipsono bench
 
 starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about three and a half hours on two cores)

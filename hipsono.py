@@ -311,15 +311,22 @@ def evaluate(
 
 @app.command()
 def bench(
-    frames: Annotated[int, typer.Option(min=10, help="Timed rounds.")] = 200,
+    rounds: Annotated[int, typer.Option(min=10, help="Requests of each way, in turn.")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each crowd and stream.")] = 15,
+    overload: Annotated[float, typer.Option(min=0, help="Seconds of the flood; 0 leaves it out.")] = 60,
+    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Other servers beside this one.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     model: ModelOption = None,
 ) -> None:
-    """Latency of a whole request against the bare network, in one run.  Example: hipsono bench"""
-    from serving.bench import bench as measure
+    """This server beside its floor and its peers, in one run.  Example: hipsono bench --rounds 50 --no-peers"""
+    try:
+        from serving.bench.run import Plan
+        from serving.bench.run import bench as measure
+    except ImportError as error:
+        fail(f"{error.name} is missing: install the extra with  pip install -e '.[bench]'")
 
-    report = measure(frames, model)
-    sys.stdout.write((report.to_json() if as_json else report.table()) + "\n")
+    report = measure(Plan(rounds, seconds, overload, peers), model, say)
+    sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
 
 
 @app.command()

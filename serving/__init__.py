@@ -8,10 +8,13 @@ schema    that JSON as types, for the documentation
 overlay   Reading drawn over its frame
 engine    the reader off the event loop, with a bounded queue
 app       the HTTP routes
+cines     a cine's readings, of a file or of one that runs
 live      the WebSocket stream: the newest frame wins
+watch     a frame grabber, a network stream or a video
+igtl      OpenIGTLink, receive DICOM by C-STORE (extra `link`)
 demo      phantom cines for the viewer
 batch     files and folders -> lines
-bench     a request's latency against the bare network, in one run
+bench/    this server beside its floor and its peers, in one run (extra `bench`)
 about     versions, providers, model
 web/      the viewer page
 """

@@ -51,15 +51,17 @@ def draw_motion(rng: Generator) -> Motion:
     )
 
 
-def cine(seed: int, view: View | None, frames: int, only: range | None = None) -> Iterator[Sample]:
-    """The frames of one hip over time, `frame.index` from 0; `only` renders a part of them.
+def cine(
+    seed: int, view: View | None, frames: int, only: range | None = None, *, motion: Motion | None = None
+) -> Iterator[Sample]:
+    """The frames of one hip over time, `frame.index` from 0; `only` renders a part of them, `motion` is drawn if None.
 
     The same seed, view and index give the same frame, whichever part it is rendered in.
     """
     rng = np.random.default_rng([seed, 7])
     view = view or HIP_VIEWS[int(rng.integers(len(HIP_VIEWS)))]
     drawn = draw_phantom(seed, view)
-    motion = draw_motion(rng)
+    motion = motion or draw_motion(rng)
     for index in only if only is not None else range(frames):
         if not 0 <= index < frames:
             return

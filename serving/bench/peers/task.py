@@ -1,0 +1,39 @@
+"""What every peer does with a picture; only the server around it differs."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+SIDE = 256
+
+
+def decoded(data: bytes) -> NDArray[np.uint8]:
+    """A JPEG as the network's input (1, SIDE, SIDE): the whole picture, squeezed."""
+    grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.resize(np.asarray(grey), (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)[None]
+
+
+def told(outputs: list[NDArray[Any]]) -> dict[str, Any]:
+    """The network's answer as plain values."""
+    labels, structures, landmarks, view, gsus = outputs
+    outlines = {}
+    for k in np.unique(labels[0])[1:]:
+        parts, _ = cv2.findContours((labels[0] == k).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        outlines[int(k)] = [part[:, 0].tolist() for part in parts]
+    rest = {"structures": structures, "landmarks": landmarks, "view": view, "gsus": gsus}
+    return {name: value[0].tolist() for name, value in rest.items()} | {"outlines": outlines}
+
+
+class Network:
+    """The ONNX file with onnxruntime's own defaults."""
+
+    def __init__(self, path: str) -> None:
+        self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def read(self, data: bytes) -> dict[str, Any]:
+        """A picture's answer."""
+        names = ["labels", "structures", "landmarks", "view", "gsus"]
+        return told(self._session.run(names, {"frame": decoded(data)}))
