@@ -69,8 +69,8 @@ define real_set
 	test -d data/real/$(1)-held || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part calibration -o data/real/$(1)-held
 endef
 
-yardstick: $(DEV)/.done  ## the wave-simulated frames of tests/yardstick anew (about eight minutes on two cores); never train on them
-	OMP_NUM_THREADS=1 $(BIN)/hipsono phantom --wave -n 60 --seed 5000000 -o tests/yardstick
+yardstick: $(DEV)/.done  ## sixty wave-simulated frames of today's generator in data/yardstick (about eight minutes); tests/yardstick stays as it was rendered once
+	OMP_NUM_THREADS=1 $(BIN)/hipsono phantom --wave -n 60 --seed 5000000 -o data/yardstick
 
 peers: $(DEV)/.done  ## ours beside the field's usual networks, and by encoder and size, by phantoms and minutes: runs/peers, runs/trade, runs/amount
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter

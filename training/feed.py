@@ -14,9 +14,9 @@ from datasets.sample import VESSEL_ID
 from datasets.store import Store
 from model.anatomy import LANDMARKS, VIEWS
 from model.preprocess import find_sector, letterbox
-from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
+from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_points, draw, lit_window, unchanged
 from training.losses import GROUPS, Target, merge_matrix
-from training.texture import covered, draw_cover
+from training.texture import covered, draw_cover, faded
 
 _POINT_ROWS = [row for row, landmark in enumerate(LANDMARKS) if landmark.centroid_of is None]
 
@@ -75,7 +75,8 @@ class Mix:
     """What a run learns from: the main examples once an epoch, and extra ones in a share of each batch.
 
     With `limit` above 0 an epoch ends after that many batches, and the next draws anew. Main examples are veiled by an
-    extra one in `veil_share` of their draws, and all are bent in `bend_share` (training.texture).
+    extra one in `veil_share` of their draws and lose sight of a structure in `fade_share`; all are bent in `bend_share`
+    (training.texture).
     """
 
     main: tuple[Example, ...]
@@ -84,6 +85,7 @@ class Mix:
     limit: int = 0
     veil_share: float = 0.0
     bend_share: float = 0.0
+    fade_share: float = 0.0
 
     def extra_of(self, batch_size: int) -> int:
         """How many of a batch are extra."""
@@ -99,7 +101,9 @@ class Mix:
         veil_share = self.veil_share if main and self.extra else 0.0
         cover = draw_cover(veil_share, self.bend_share, rng)
         over = self.extra[int(rng.integers(len(self.extra)))].picture if cover.veil else None
-        return replace(example, picture=covered(example.picture, over, cover))
+        fade = main and rng.random() < self.fade_share
+        picture = faded(example.picture, example.mask, rng) if fade else example.picture
+        return replace(example, picture=covered(picture, over, cover))
 
 
 def batches(mix: Mix, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
@@ -108,7 +112,7 @@ def batches(mix: Mix, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]
 
     def make(group: list[_Drawn]) -> Batch:
         rngs = [np.random.default_rng([seed, epoch, *key]) for _, key in group]
-        draws = [draw(size, rng) for rng in rngs]
+        draws = [draw(size, rng, lit_window(e.picture)) for (e, _), rng in zip(group, rngs, strict=True)]
         shown = [mix.covered(example, rng, main=key[0] == 0) for (example, key), rng in zip(group, rngs, strict=True)]
         return collate([augmented(example, one) for example, one in zip(shown, draws, strict=True)])
 

@@ -131,7 +131,8 @@ def load_mix(store: Store, rows: tuple[int, ...], extra: tuple[Path, ...], recip
     main = load_examples(store, rows[: recipe.frames or None], recipe.input_px)
     stores = [open_store(folder) for folder in extra]
     examples = [one for store in stores for one in load_examples(store, tuple(range(len(store))), recipe.input_px)]
-    return Mix(main, tuple(examples), recipe.extra_share, recipe.steps, recipe.veil_share, recipe.bend_share)
+    covers = (recipe.veil_share, recipe.bend_share, recipe.fade_share)
+    return Mix(main, tuple(examples), recipe.extra_share, recipe.steps, *covers)
 
 
 def _train_epoch(state: RunState, training: Mix, recipe: Recipe, place: torch.device) -> float:

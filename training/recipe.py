@@ -24,7 +24,8 @@ class Recipe:
     `extra_share` of each batch comes from the extra data sets, where there are any. `network` is a name in
     training.networks. `steps` is the number of batches an epoch; 0 takes every frame once. `frames` limits what is
     learnt from to that many training frames; 0 takes all. `veil_share` and `bend_share` are how often foreign texture
-    covers a frame (training.texture), `style_share` how often a batch's styles are mixed (training.style).
+    covers a frame, `fade_share` how often one of its structures is filled with the tissue beside it (training.texture),
+    `style_share` how often a batch's styles are mixed (training.style).
     """
 
     name: str
@@ -47,6 +48,7 @@ class Recipe:
     veil_share: float = 0.0
     bend_share: float = 0.0
     style_share: float = 0.0
+    fade_share: float = 0.0
     losses: LossWeights = LossWeights()
 
     def __post_init__(self) -> None:
@@ -54,8 +56,8 @@ class Recipe:
             raise ValueError(f"input_px is a multiple of 32 from 64 up, got {self.input_px}")
         if not 0 <= self.extra_share <= 0.5:
             raise ValueError(f"extra_share is between 0 and 0.5, got {self.extra_share}")
-        if not all(0 <= share <= 1 for share in (self.veil_share, self.bend_share, self.style_share)):
-            raise ValueError("veil_share, bend_share and style_share are between 0 and 1")
+        if not all(0 <= share <= 1 for share in (self.veil_share, self.bend_share, self.style_share, self.fade_share)):
+            raise ValueError("veil_share, bend_share, style_share and fade_share are between 0 and 1")
         if self.steps < 0 or self.frames < 0:
             raise ValueError(f"steps and frames are 0 (all) or a number, got {self.steps} and {self.frames}")
         if self.epochs < 1 or self.batch_size < 2:

@@ -3,19 +3,24 @@
 A veil mixes in a frame of the extra sets (mixup, Zhang et al. 2018, but the labels stay the phantom's): without it,
 real texture is only ever seen on frames without a hip. Bending passes the picture through a small random convolutional
 network (GIN, Ouyang et al. 2023, "Causality-inspired single-source domain generalization"), brighter staying brighter.
+Fading fills a structure with the tissue beside it, its label kept: where it lies must tell it when its grey does not.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from model.anatomy import STRUCTURES, Tissue
+
 Picture = NDArray[np.uint8]
 Grey = NDArray[np.float32]
 
 _LAYERS, _CHANNELS = 4, 2
+_SOFT_IDS: Final = tuple(one.id for one in STRUCTURES if one.tissue is not Tissue.BONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,22 @@ def covered(picture: Picture, over: Picture | None, cover: Cover) -> Picture:
     if cover.bend:
         grey = _bent(grey, picture > 0, cover.bend, rng)
     return np.where(picture > 0, np.clip(grey, 1, 255), 0).astype(np.uint8)
+
+
+def faded(picture: Picture, mask: Picture, rng: Generator) -> Picture:
+    """The picture with one of its soft structures partly filled with what lies beside it; (H, W) like the mask."""
+    there = [k for k in _SOFT_IDS if (mask == k).any()]
+    if not there:
+        return picture
+    inside = (mask == rng.choice(there)).astype(np.uint8)
+    _, _, width, height = cv2.boundingRect(inside)
+    move = np.array([[1, 0, rng.choice([-1, 1]) * rng.uniform(1.0, 1.6) * width], [0, 1, rng.normal(0, 0.3) * height]])
+    beside, taken = (
+        cv2.warpAffine(plane, move, plane.shape[::-1], flags=cv2.INTER_NEAREST) for plane in (picture, mask)
+    )
+    filled = (inside * (beside > 0) * (taken == 0)).astype(np.float32)
+    share = rng.uniform(0.3, 0.9) * cv2.GaussianBlur(filled, (0, 0), 1.0)
+    return np.asarray((1 - share) * picture + share * beside, np.uint8)
 
 
 def _veiled(grey: Grey, over: Grey, cover: Cover) -> Grey:

@@ -1,16 +1,18 @@
 """Foreign texture over a picture, and mixed styles within the network."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.anatomy import STRUCTURE_NAMES
 from model.network.hipnet import HipNet
 from training.feed import Example, Mix
 from training.networks import build_network
 from training.style import mix_styles
-from training.texture import Cover, covered, draw_cover
+from training.texture import Cover, covered, draw_cover, faded
 
 SIZE = 64
 
@@ -63,6 +65,35 @@ def test_only_main_frames_are_veiled():
     rng = np.random.default_rng(0)
     assert not np.array_equal(mix.covered(shown, rng, main=True).picture, shown.picture)
     assert np.array_equal(mix.covered(extra, rng, main=False).picture, extra.picture)
+
+
+def dark_tendon():
+    picture, mask = np.full((SIZE, SIZE), 150, np.uint8), np.zeros((SIZE, SIZE), np.uint8)
+    mask[30:38, 26:40] = 1 + STRUCTURE_NAMES.index("psoas_tendon")
+    picture[mask > 0] = 20
+    return picture, mask
+
+
+@given(st.integers(0, 5_000))
+@settings(max_examples=40, deadline=None)
+def test_a_faded_structure_nears_what_lies_beside_it_and_nothing_else_changes(seed):
+    picture, mask = dark_tendon()
+    out = faded(picture, mask, np.random.default_rng(seed))
+    far = cv2.dilate(mask, np.ones((11, 11), np.uint8)) == 0
+    assert np.array_equal(out[far], picture[far])
+    assert out[mask > 0].mean() > 45
+
+
+def test_a_structure_is_never_filled_with_its_neighbour():
+    picture, mask = dark_tendon()
+    mask[mask == 0] = 1 + STRUCTURE_NAMES.index("femoral_head")
+    assert np.array_equal(faded(picture, mask, np.random.default_rng(0)), picture)
+
+
+def test_bone_alone_is_never_faded():
+    picture, mask = dark_tendon()
+    mask[mask > 0] = 1 + STRUCTURE_NAMES.index("femoral_head")
+    assert faded(picture, mask, np.random.default_rng(0)) is picture
 
 
 def test_mixed_styles_take_on_another_frames_statistics_in_training_only():
