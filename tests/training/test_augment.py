@@ -21,7 +21,9 @@ def test_mask_and_points_move_together(seed, x, y):
     one = draw(SIZE, np.random.default_rng(seed))
     (moved,) = apply_to_points(one, np.array([[float(x), float(y)]]), SIZE)
     rows, columns = np.nonzero(apply_to_mask(one, spot(x, y)))
-    if np.isfinite(moved).all() and rows.size > 60 and min(moved.min(), (SIZE - 1 - moved).min()) > 10:
+    x0, y0, x1, y1 = one.window
+    whole = min(x - x0, y - y0, x1 - x, y1 - y) > 7 and min(moved.min(), (SIZE - 1 - moved).min()) > 10
+    if np.isfinite(moved).all() and rows.size > 60 and whole:
         assert np.allclose(moved, [columns.mean(), rows.mean()], atol=1.0)
 
 
