@@ -7,7 +7,7 @@ to stderr.
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
@@ -26,6 +26,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Labelled data sets: import, check, split, export.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+ProviderName = Literal["cpu", "cuda", "tensorrt", "openvino", "directml"]
 ModelOption = Annotated[Path | None, typer.Option("--model", help="ONNX file; the starter model without it.")]
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
@@ -76,12 +77,17 @@ def demo(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
 
 
 @app.command()
-def serve(host: HostOption = "127.0.0.1", port: PortOption = 8000, model: ModelOption = None) -> None:
+def serve(
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    model: ModelOption = None,
+    provider: Annotated[ProviderName | None, typer.Option(help="What runs the network; cpu without it.")] = None,
+) -> None:
     """Serve readings over HTTP and WebSocket.  Example: hipsono serve --port 8080"""
     from serving.app import run_server
     from serving.settings import Settings
 
-    chosen = {} if model is None else {"model": model}
+    chosen = {name: value for name, value in (("model", model), ("provider", provider)) if value is not None}
     run_server(Settings(host=host, port=port, **chosen))
 
 

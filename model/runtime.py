@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,26 @@ from numpy.typing import NDArray
 from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, SpecError
 
 STARTER: Final = Path(__file__).parent / "weights" / "starter.onnx"
+
+
+class Provider(StrEnum):
+    """What runs the network: the processor, or what an onnxruntime build of that kind brings."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+    OPENVINO = "openvino"
+    DIRECTML = "directml"
+
+
+_EXECUTION: Final[Mapping[Provider, tuple[str, ...]]] = {
+    Provider.CPU: (),
+    Provider.CUDA: ("CUDAExecutionProvider",),
+    Provider.TENSORRT: ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
+    Provider.OPENVINO: ("OpenVINOExecutionProvider",),
+    Provider.DIRECTML: ("DmlExecutionProvider",),
+}
+"""onnxruntime's names; the processor takes what none before it can run."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,21 +51,17 @@ class Maps:
 class Session:
     """A loaded network. `run` may be called from several threads at once.
 
-    Raises FileNotFoundError where the file is missing, SpecError where it is not a network of this version.
+    Raises FileNotFoundError where the file is missing, SpecError where it is not a network of this version, ValueError
+    where this onnxruntime lacks the provider.
     """
 
-    def __init__(
-        self,
-        path: Path = STARTER,
-        threads: int | None = None,
-        providers: tuple[str, ...] = ("CPUExecutionProvider",),
-    ) -> None:
+    def __init__(self, path: Path = STARTER, threads: int | None = None, provider: Provider = Provider.CPU) -> None:
         if not path.is_file():
             raise FileNotFoundError(f"no model at {path}: give --model FILE, or export one with `hipsono export`")
         content = path.read_bytes()
         self.path = path
         self.sha256 = hashlib.sha256(content).hexdigest()
-        self._session = _open(path, content, threads or os.cpu_count() or 1, providers)
+        self._session = _open(path, content, threads or os.cpu_count() or 1, _execution(provider))
         self.spec = _spec_of(path, self._session)
         self._warm_up()
 
@@ -57,6 +75,13 @@ class Session:
 
     def _warm_up(self) -> None:
         self.run(np.zeros((self.spec.input_height, self.spec.input_width), np.uint8))
+
+
+def _execution(provider: Provider) -> tuple[str, ...]:
+    wanted, there = _EXECUTION[provider], onnxruntime.get_available_providers()
+    if wanted and wanted[0] not in there:
+        raise ValueError(f"this onnxruntime has no {wanted[0]}, only {', '.join(there)}: install a build that has it")
+    return (*(name for name in wanted if name in there), "CPUExecutionProvider")
 
 
 def _open(path: Path, content: bytes, threads: int, providers: tuple[str, ...]) -> onnxruntime.InferenceSession:

@@ -19,7 +19,7 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.session = Session(settings.model, settings.threads)
+        self.session = Session(settings.model, settings.threads, settings.provider)
         self.reader = Reader(self.session)
         self._limiter = CapacityLimiter(settings.workers)
         self._present = 0

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from model.runtime import STARTER
+from model.runtime import STARTER, Provider
 
 
 class Settings(BaseSettings):
@@ -16,9 +16,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     model: Path = STARTER
+    provider: Provider = Provider.CPU
     threads: int | None = Field(None, ge=1, description="threads of the network; all cores without it")
     workers: int = Field(2, ge=1, description="frames worked on at once")
-    queue_depth: int = Field(32, ge=0)
+    queue_depth: int = Field(6, ge=0, description="a frame that waits behind more is late: it is refused instead")
     max_upload_mb: float = Field(256, gt=0)
     deadline_ms: float = Field(30_000, gt=0)
     demo: bool = False

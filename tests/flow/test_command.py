@@ -127,3 +127,10 @@ def test_an_install_without_the_extra_serves(tmp_path):
     assert told.returncode == 2
     assert "[train]" in told.stderr
     assert Path(python).exists()
+
+
+def test_a_provider_that_is_not_there_is_refused_with_those_that_are():
+    refused = hipsono("serve", "--provider", "tensorrt")
+    assert refused.returncode == 2
+    assert "CPUExecutionProvider" in refused.stderr
+    assert hipsono("serve", "--provider", "fpga").returncode == 2
