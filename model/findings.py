@@ -21,6 +21,8 @@ _MARGIN_PX: Final = 4
 """Room around a mask that its smoothing needs."""
 _MIN_AREA_PX: Final = 12
 _PART_SHARE: Final = 0.2
+_SHEATH: Final = 3.0
+"""Artery and vein lie no further apart, centre to centre, than this many times their radii together."""
 STAYS: Final = 0.7
 """Share of a threshold down to which what was shown stays shown: one that lies at it does not flicker."""
 
@@ -114,7 +116,24 @@ def _structures(maps: Maps, placement: Placement, view: View, bar: _Bar) -> tupl
         if parts:
             in_frame = tuple(placement.to_frame(part) for part in parts)
             found.append(FoundStructure(structure, confidence, in_frame, sum(polygon_area(part) for part in in_frame)))
-    return tuple(found)
+    return _adjoining(tuple(found))
+
+
+def _adjoining(structures: tuple[FoundStructure, ...]) -> tuple[FoundStructure, ...]:
+    """Without the less sure of an artery and a vein that lie apart: they run in one sheath, so one is something else.
+
+    A clearance to a vessel that is not there would be worse than none.
+    """
+    vessels = [s for s in structures if s.structure.tissue is Tissue.VESSEL]
+    if len(vessels) < 2:
+        return structures
+    one, other = vessels
+    centres = [polygon_centroid(vessel.contours[0]) for vessel in vessels]
+    radii = sum(float(np.sqrt(vessel.area_px / np.pi)) for vessel in vessels)
+    if np.hypot(centres[0][0] - centres[1][0], centres[0][1] - centres[1][1]) <= _SHEATH * radii:
+        return structures
+    doubted = min(one, other, key=lambda vessel: vessel.confidence)
+    return tuple(s for s in structures if s is not doubted)
 
 
 def outlines(mask: NDArray[np.uint8], tissue: Tissue) -> tuple[Points, ...]:

@@ -68,6 +68,20 @@ def test_a_centroid_is_as_unsure_as_its_structure_is_wide():
     assert findings.landmark("aiis").spread_px == 1
 
 
+def test_of_artery_and_vein_that_lie_apart_only_the_surer_is_told():
+    labels, points, view = transverse()
+    labels[labels == 5] = 0
+    disc(labels, (215, 100), 20, 5)
+    maps = maps_of(labels, view, points)
+    maps.structures[4] = 0.6
+    findings = find(maps, UNMOVED, SPEC)
+    assert findings.structure("femoral_artery") is not None
+    assert findings.structure("femoral_vein") is None
+    assert findings.landmark("femoral_vein") is None
+    safety = {target.safety for target in targets(findings, SCALED)}
+    assert "clear" not in safety
+
+
 def test_structures_of_another_view_are_not_found():
     labels, points, _ = transverse()
     findings = find(maps_of(labels, View.INFEROMEDIAL, points), UNMOVED, SPEC)
