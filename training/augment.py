@@ -10,23 +10,17 @@ from numpy.typing import NDArray
 from model.geometry import Points
 
 Picture = NDArray[np.uint8]
-Window = tuple[int, int, int, int]
-"""(x0, y0, x1, y1) in pixels, the last two exclusive."""
-Affine = tuple[tuple[float, float, float], tuple[float, float, float]]
-"""The rows of a 2 x 3 matrix, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One augmentation. `window` (x0, y0, x1, y1) is what is left of the picture, `affine` 2 x 3 in pixels what moves
-    it, `curve` a monotone grey map; the rest disturb the greys.
+    """One augmentation. `affine` is 2 x 3 in pixels; `curve` a monotone grey map; the rest disturb the greys.
 
     `gain` are factors at even steps down the picture, as wrong time gain; `equalise` is the clip limit of a local
     histogram equalisation, 0 for none.
     """
 
-    window: Window
-    affine: Affine
+    affine: tuple[tuple[float, float, float], tuple[float, float, float]]
     curve: tuple[float, ...]
     gain: tuple[float, ...]
     equalise: float
@@ -38,12 +32,10 @@ class Draw:
     seed: int
 
 
-def draw(size_px: int, rng: Generator, lit: Window | None = None) -> Draw:
-    """A random augmentation for a square picture whose sector lies within `lit`; the whole picture without it."""
-    window = _window(lit or (0, 0, size_px, size_px), rng)
+def draw(size_px: int, rng: Generator) -> Draw:
+    """A random augmentation for a square picture."""
     return Draw(
-        window=window,
-        affine=_affine(size_px, window, rng),
+        affine=_affine(size_px, rng),
         curve=_curve(rng),
         gain=tuple(float(v) for v in np.exp(rng.normal(0, rng.choice([0.0, 0.15, 0.3]), 5))),
         equalise=float(rng.choice([0.0, rng.uniform(1, 4)], p=[0.85, 0.15])),
@@ -62,25 +54,14 @@ def draw(size_px: int, rng: Generator, lit: Window | None = None) -> Draw:
 
 def unchanged(size_px: int) -> Draw:
     """The draw that changes nothing."""
-    return Draw(
-        window=(0, 0, size_px, size_px),
-        affine=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
-        curve=(0.0, 1.0),
-        gain=(1.0, 1.0),
-        equalise=0.0,
-        blur_px=0.0,
-        noise=0.0,
-        speckle=0.0,
-        shadow=(0.5, 0.05, 0.0),
-        jpeg_quality=0,
-        seed=0,
-    )
+    del size_px
+    return Draw(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), (0.0, 1.0), (1.0, 1.0), 0.0, 0.0, 0.0, 0.0, (0.5, 0.05, 0.0), 0, 0)
 
 
 def apply_to_image(one: Draw, picture: Picture) -> Picture:
     """The moved and disturbed picture, (H, W) uint8."""
     height, width = picture.shape
-    moved = cv2.warpAffine(_within(picture, one.window), np.array(one.affine), (width, height), flags=cv2.INTER_LINEAR)
+    moved = cv2.warpAffine(picture, np.array(one.affine), (width, height), flags=cv2.INTER_LINEAR)
     lit = moved > 0
     level = np.interp(np.arange(256) / 255, np.linspace(0, 1, len(one.curve)), one.curve)
     bent = cv2.LUT(moved, (255 * level).astype(np.uint8))
@@ -108,66 +89,29 @@ def apply_to_image(one: Draw, picture: Picture) -> Picture:
 def apply_to_mask(one: Draw, mask: Picture) -> Picture:
     """The moved mask, (H, W) uint8 ids."""
     height, width = mask.shape
-    kept = _within(mask, one.window)
-    return np.asarray(cv2.warpAffine(kept, np.array(one.affine), (width, height), flags=cv2.INTER_NEAREST), np.uint8)
+    return np.asarray(cv2.warpAffine(mask, np.array(one.affine), (width, height), flags=cv2.INTER_NEAREST), np.uint8)
 
 
 def apply_to_points(one: Draw, points_xy: Points, size_px: int) -> Points:
     """The moved points (N, 2); NaN where one leaves the picture, or was absent."""
     affine = np.array(one.affine)
     moved: Points = points_xy @ affine[:, :2].T + affine[:, 2]
-    x0, y0, x1, y1 = one.window
-    cut = ~((points_xy >= [x0, y0]) & (points_xy <= [x1 - 1, y1 - 1])).all(axis=1)
     outside = ~((moved >= 0) & (moved <= size_px - 1)).all(axis=1)
-    moved[cut | outside] = np.nan
+    moved[outside] = np.nan
     return moved
 
 
-def lit_window(picture: Picture) -> Window:
-    """Where a picture (H, W) is not black."""
-    x0, y0, width, height = cv2.boundingRect(picture)
-    return (x0, y0, x0 + width, y0 + height) if width else (0, 0, picture.shape[1], picture.shape[0])
-
-
-def _within(picture: Picture, window: Window) -> Picture:
-    """The picture black outside the window."""
-    x0, y0, x1, y1 = window
-    if (x0, y0) == (0, 0) and (y1, x1) == picture.shape:
-        return picture
-    kept = np.zeros_like(picture)
-    kept[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
-    return kept
-
-
-def _window(lit: Window, rng: Generator) -> Window:
-    """The lit part, or what is left of it cut narrower or shallower: a sector's proportions tell nothing."""
-    x0, y0, x1, y1 = lit
-    axis = int(rng.choice(3, p=[0.5, 0.25, 0.25]))
-    cut, first = rng.uniform(0, 0.4), rng.random()
-    if axis == 1:
-        return x0 + int(cut * first * (x1 - x0)), y0, x1 - int(cut * (1 - first) * (x1 - x0)), y1
-    if axis == 2:
-        return x0, y0 + int(cut * first * (y1 - y0)), x1, y1 - int(cut * (1 - first) * (y1 - y0))
-    return lit
-
-
-def _affine(
-    size_px: int, window: Window, rng: Generator
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def _affine(size_px: int, rng: Generator) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     centre = (size_px - 1) / 2
-    turn, scale = np.radians(rng.normal(0, 8)), np.exp(rng.normal(0, 0.15))
-    stretch = np.exp(rng.normal(0, 0.12))
+    turn, scale = np.radians(rng.normal(0, 8)), np.exp(rng.normal(0, 0.18))
+    stretch = np.exp(rng.normal(0, 0.1))
     flip = -1.0 if rng.random() < 0.5 else 1.0
     shift_x, shift_y = rng.normal(0, 0.05, 2) * size_px
     # Shear tilts what lies across the picture and leaves the beams upright, as a probe that leans on one end does.
     lean = np.array([[1.0, 0.0], [rng.normal(0, 0.12), 1.0]])
     turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     linear = turned @ lean @ np.diag([flip * scale * stretch, scale / stretch])
-    x0, y0, x1, y1 = window
-    # What the window cut is made up by scale, as the letterbox would.
-    linear = linear * size_px / max(x1 - x0, y1 - y0)
-    middle = np.array([(x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2])
-    offset = centre + np.array([shift_x, shift_y]) - linear @ middle
+    offset = centre + np.array([shift_x, shift_y]) - linear @ np.array([centre, centre])
     rows = np.concatenate([linear, offset[:, None]], axis=1)
     return (float(rows[0, 0]), float(rows[0, 1]), float(rows[0, 2])), (
         float(rows[1, 0]),

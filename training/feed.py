@@ -14,7 +14,7 @@ from datasets.sample import VESSEL_ID
 from datasets.store import Store
 from model.anatomy import LANDMARKS, VIEWS
 from model.preprocess import find_sector, letterbox
-from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_points, draw, lit_window, unchanged
+from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
 from training.losses import GROUPS, Target, merge_matrix
 from training.texture import covered, draw_cover, faded
 
@@ -112,7 +112,7 @@ def batches(mix: Mix, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]
 
     def make(group: list[_Drawn]) -> Batch:
         rngs = [np.random.default_rng([seed, epoch, *key]) for _, key in group]
-        draws = [draw(size, rng, lit_window(e.picture)) for (e, _), rng in zip(group, rngs, strict=True)]
+        draws = [draw(size, rng) for rng in rngs]
         shown = [mix.covered(example, rng, main=key[0] == 0) for (example, key), rng in zip(group, rngs, strict=True)]
         return collate([augmented(example, one) for example, one in zip(shown, draws, strict=True)])
 

@@ -28,7 +28,7 @@ Picture = NDArray[np.uint8]
 def other_scene(body: Body, rng: Generator) -> Scene:
     """Insonated tissue of another region, or of a hip cut where none of the views is."""
     kinds = (_limb, _pennate, _organ, _infant_hip, _joint, _no_contact)
-    chosen = int(rng.choice(len(kinds), p=[0.37, 0.23, 0.19, 0.1, 0.03, 0.08]))
+    chosen = int(rng.choice(len(kinds), p=[0.34, 0.2, 0.16, 0.1, 0.12, 0.08]))
     patches, lines = kinds[chosen](body, rng)
     return Scene(View.OTHER, tuple(patches), tuple(lines), background_db=float(rng.normal(0, 3)))
 
@@ -65,9 +65,8 @@ def _limb(body: Body, rng: Generator) -> Tissue:
 def _shaft(depth: float, rng: Generator) -> NDArray[np.float64]:
     x = across()
     z = np.full_like(x, depth + rng.uniform(0, 10)) + rng.normal(0, 0.15) * x + rough(x, 0.3, 20, rng)
-    if rng.random() < 0.4:
-        # No rounder than a shaft: a larger arc is a femoral head to whoever has not seen this simulator's own.
-        radius = rng.uniform(4, 12)
+    if rng.random() < 0.5:
+        radius = rng.uniform(6, 30)
         offset = np.clip(np.abs(x - rng.uniform(-12, 12)), 0, radius * 0.99)
         z += radius - np.sqrt(radius**2 - offset**2)
     return np.stack([x, np.maximum(z, 6)], axis=1)
