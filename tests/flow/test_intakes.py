@@ -126,7 +126,9 @@ def test_openigtlink_is_answered_with_overlay_points_and_reading(igtl_peer, samp
         _, talk = ended(linked)
     assert told.returncode == 0, told.stderr + talk
     lines = told.stdout.splitlines()
-    assert f"IMAGE hipsono_overlay {frame.width} {frame.height} 3 {spacing:.6g}"[:45] in "\n".join(lines)
+    overlay = next(line.split() for line in lines if line.startswith("IMAGE hipsono_overlay"))
+    assert overlay[2:5] == [str(frame.width), str(frame.height), "3"]
+    assert float(overlay[5]) == pytest.approx(spacing, rel=1e-4)
     reading = json.loads(next(line for line in lines if line.startswith("STRING")).split(" ", 2)[2])
     assert reading["frame"]["spacing_source"] == "openigtlink"
     assert reading["frame"]["spacing_mm"] == pytest.approx([spacing, spacing], rel=1e-4)
