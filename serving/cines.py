@@ -28,8 +28,8 @@ class RunningCine:
     track: Track | None = None
     grade: CineGrade = field(default_factory=CineGrade)
 
-    def read(self, frame: Frame, seq: int, at_s: float) -> Reading:
-        """The reading of the frame numbered `seq`, taken at `at_s` on any clock that runs forward."""
+    def read(self, frame: Frame, seq: int, at_s: float = 0.0) -> Reading:
+        """The reading of the frame numbered `seq`; a steady one needs `at_s`, on any clock that runs forward."""
         if self.steady:
             reading, self.track = self.reader.follow(frame, self.track, at_s)
         else:
@@ -41,25 +41,24 @@ class RunningCine:
 async def readings_of(engine: Engine, cine: DicomCine, options: FrameOptions, pictures: bool) -> AsyncIterator[bytes]:
     """One JSON line a frame; a frame that cannot be decoded ends the cine with its reason in the summary."""
     frames: Iterator[Frame] = cine.frames()
+    running = RunningCine(engine.reader, steady=False)
     grades: Counter[int] = Counter()
-    grade = CineGrade()
     views: Counter[str] = Counter()
     count, fault = 0, None
     while True:
         try:
-            answered = await engine.run_admitted(lambda: _next(engine, frames, options))
+            answered = await engine.run_admitted(lambda: _next(running, frames, options))
         except (UnreadableFile, ValueError) as error:
             fault = str(error)
             break
         if answered is None:
             break
         frame, reading = answered
-        grade = grade.seen(reading.solar.gsus, count)
         views[str(reading.view.name)] += 1
         if reading.solar.gsus.grade is not None and reading.solar.gsus.review is None:
             grades[reading.solar.gsus.grade] += 1
         extra = {"picture": data_uri(frame)} if pictures else {}
-        yield encode_reading(reading, seq=count, cine=cine_body(grade), **extra) + b"\n"
+        yield encode_reading(reading, seq=count, cine=cine_body(running.grade), **extra) + b"\n"
         count += 1
     summary = {
         "frames": count,
@@ -67,7 +66,7 @@ async def readings_of(engine: Engine, cine: DicomCine, options: FrameOptions, pi
         "frame_time_ms": cine.frame_time_ms,
         "views": dict(views),
         "grades": {str(one): grades[one] for one in sorted(grades)},
-        "cine": cine_body(grade),
+        "cine": cine_body(running.grade),
         "error": fault,
     }
     yield orjson.dumps({"summary": summary}) + b"\n"
@@ -78,9 +77,9 @@ def data_uri(frame: Frame) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(frame)).decode()
 
 
-def _next(engine: Engine, frames: Iterator[Frame], options: FrameOptions) -> tuple[Frame, Reading] | None:
+def _next(cine: RunningCine, frames: Iterator[Frame], options: FrameOptions) -> tuple[Frame, Reading] | None:
     frame = next(frames, None)
     if frame is None:
         return None
     known = options.apply(frame)
-    return known, engine.reader.read(known)
+    return known, cine.read(known, known.index)

@@ -18,9 +18,9 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from datasets.dicom import DECODERS, read_dicom
 from datasets.picture import UnreadableFile
-from model.cine import CineGrade
 from model.reading import Reader
 from serving.bodies import cine_body, encode_reading
+from serving.cines import RunningCine
 
 SUCCESS: Final = 0x0000
 CANNOT_UNDERSTAND: Final = 0xC000
@@ -40,12 +40,11 @@ class Receiver:
             return self._read(data, uid)
 
     def _read(self, data: bytes, uid: str) -> int:
-        lines, grade = [], CineGrade()
+        lines, cine = [], RunningCine(self._reader, steady=False)
         for seq, frame in enumerate(read_dicom(data, uid).frames()):
-            reading = self._reader.read(frame)
-            grade = grade.seen(reading.solar.gsus, seq)
-            lines.append(encode_reading(reading, seq=seq, cine=cine_body(grade)))
-        summary = {"summary": {"sop_instance_uid": uid, "frames": len(lines), "cine": cine_body(grade)}}
+            reading = cine.read(frame, seq)
+            lines.append(encode_reading(reading, seq=seq, cine=cine_body(cine.grade)))
+        summary = {"summary": {"sop_instance_uid": uid, "frames": len(lines), "cine": cine_body(cine.grade)}}
         unfinished = self._out / f".{uid}.part"
         unfinished.write_bytes(b"\n".join([*lines, orjson.dumps(summary)]) + b"\n")
         unfinished.replace(self._out / f"{uid}.jsonl")

@@ -16,10 +16,12 @@ from typing import Final
 import cv2
 import numpy as np
 import uvicorn
+from anyio import to_thread
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from numpy.typing import NDArray
 
 from datasets.files import FrameOptions, UnreadableFile, frame_of
+from model.frame import Frame
 from model.reading import Reader
 from serving.app import create_app
 from serving.bodies import cine_body, encode_reading
@@ -82,12 +84,12 @@ class Capture:
         self._video.release()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """A frame's reading as JSON, and the frame as JPEG."""
+    """A frame's reading as JSON, and the frame."""
 
     body: bytes
-    jpeg: bytes
+    frame: Frame
 
 
 class Showing:
@@ -149,7 +151,7 @@ def answers(capture: Capture, reader: Reader, known: FrameOptions, source: str) 
         reading = cine.read(frame, grab.seq, grab.at)
         age_ms = round(1e3 * (time.perf_counter() - grab.at), 2)
         told = {"seq": grab.seq, "dropped": grab.dropped, "age_ms": age_ms, "cine": cine_body(cine.grade)}
-        yield Answer(encode_reading(reading, **told), encode_jpeg(frame))
+        yield Answer(encode_reading(reading, **told), frame)
 
 
 def watch_router(showing: Showing) -> APIRouter:
@@ -162,7 +164,7 @@ def watch_router(showing: Showing) -> APIRouter:
         try:
             async for answer in showing.answers():
                 await socket.send_text(answer.body.decode())
-                await socket.send_bytes(answer.jpeg)
+                await socket.send_bytes(await to_thread.run_sync(encode_jpeg, answer.frame))
         except WebSocketDisconnect:
             return
 

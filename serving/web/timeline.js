@@ -29,13 +29,19 @@ export class Timeline {
     const pen = strip.getContext("2d"), wide = width / frames.length;
     pen.clearRect(0, 0, width, height);
     frames.forEach(({ reading }, k) => bar(pen, reading, [k * wide, wide, height]));
-    const deciding = frames.findIndex((f) => f.reading.seq === frames.at(-1).reading.cine?.deciding_seq && f.reading.seq !== undefined);
+    const deciding = decidingIndex(frames);
     if (deciding >= 0) flag(pen, (deciding + 0.5) * wide, height, ink);
     pen.strokeStyle = ink;
     pen.lineWidth = 2 * devicePixelRatio;
     pen.strokeRect(shown * wide, 1, Math.max(wide, 3), height - 2);
   }
 }
+
+// Which frame decided the cine's grade, -1 where none did or it is no longer kept.
+export const decidingIndex = (frames) => {
+  const seq = frames.at(-1)?.reading.cine?.deciding_seq;
+  return seq === undefined ? -1 : frames.findIndex((f) => f.reading.seq === seq);
+};
 
 const said = (reading) => {
   if (!reading) return "no reading";

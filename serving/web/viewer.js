@@ -3,7 +3,7 @@
 import { drawReading, drawTape } from "./draw.js";
 import { Panel } from "./panel.js";
 import { cameras, followWatch, playDemo, readCamera, readDicom, readPicture, readVideoFile } from "./sources.js";
-import { Timeline } from "./timeline.js";
+import { Timeline, decidingIndex } from "./timeline.js";
 
 const at = (id) => document.getElementById(id);
 const KEPT_FRAMES = 600; // of a live cine, as JPEG: older ones would fill the memory
@@ -182,7 +182,7 @@ function setOverlay(value) {
 
 const step = (by) => frames.length > 1 && (live && setFrozen(true), show((shown + by + frames.length) % frames.length));
 const deciding = () => {
-  const index = frames.findIndex((f) => f.reading.seq !== undefined && f.reading.seq === frames.at(-1)?.reading.cine?.deciding_seq);
+  const index = decidingIndex(frames);
   if (index < 0) return;
   if (live) setFrozen(true);
   show(index);
