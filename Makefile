@@ -40,7 +40,7 @@ bench: $(DEV)/.done  ## this server beside its floor and its peers, in one run (
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,link,bench,dev]'
 	$(BIN)/hipsono bench
 
-starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about three and a half hours on two cores)
+starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about four and a half hours on two cores)
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
 	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
 	test -d data/served || $(BIN)/hipsono phantom -n 12000 --seed 0 -o data/served
@@ -50,10 +50,13 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	test -d data/foreign || $(BIN)/hipsono phantom -n 6000 --seed 20000 -o data/foreign
 	$(BIN)/hipsono train training/recipes/foreign.toml --data data/foreign --weights runs/blend \
 		$(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/foreign --resume
-	test -d runs/starter3 || $(BIN)/python -m training.blend runs/starter=0.125 runs/foreign=0.875 -o runs/starter3
-	$(BIN)/hipsono export runs/starter3 -o model/weights/starter.onnx
+	test -d data/anatomy || $(BIN)/hipsono phantom -n 6000 --seed 40000 -o data/anatomy
+	$(BIN)/hipsono train training/recipes/anatomy.toml --data data/anatomy --weights runs/foreign \
+		$(foreach set,$(wildcard data/real/regional-train data/real/*-train),--extra $(set)) -o runs/anatomy --resume
+	test -d runs/starter4 || $(BIN)/python -m training.blend runs/foreign=0.5 runs/anatomy=0.5 -o runs/starter4
+	$(BIN)/hipsono export runs/starter4 -o model/weights/starter.onnx
 	test -d data/exam || $(BIN)/hipsono phantom -n 2000 --seed 2000000 -o data/exam
-	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter3/report
+	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter4/report
 
 real-sets: $(DEV)/.done  ## real frames as data sets, four fifths to learn from and a fifth held back: make real-sets HIPSONO_DATA=folder
 	$(call real_set,regional,regional-anaesthesia/images,--masks $(HIPSONO_DATA)/regional-anaesthesia/masks --classes 2=vessel)

@@ -16,6 +16,8 @@ from model.geometry import Points
 DEEP_MM = 200.0
 _FILLED: Final = 0.3
 """Share of bones whose shadow is filled with streaks nearly as bright as tissue, as clutter and side lobes do."""
+_ROUGH: Final = 0.7
+"""Share of bones rough enough to be seen where they fall away from the beam; of the others the slopes are lost."""
 WIDE_MM = 90.0
 """Scenes are drawn this far to each side of the middle, beyond any probe's reach."""
 
@@ -107,7 +109,7 @@ def muscle(polygon_mm: Points, rng: Generator, angle: float = 0.0) -> Patch:
 
 def draped_layers(bone_mm: Points, top_mm: float, rng: Generator) -> tuple[list[Patch], list[Interface]]:
     """Layers of muscle and fascia between a depth and the bone, the deeper the more they follow it; often none."""
-    count = int(rng.choice([0, 1, 2, 4, 7], p=[0.35, 0.15, 0.2, 0.2, 0.1]))
+    count = int(rng.choice([0, 1, 2, 4, 7, 11], p=[0.3, 0.15, 0.15, 0.2, 0.12, 0.08]))
     x = across()
     bed = gaussian_filter1d(np.interp(x, bone_mm[:, 0], bone_mm[:, 1]), rng.uniform(2, 9) / (x[1] - x[0]))
     patches: list[Patch] = []
@@ -182,5 +184,6 @@ def _gapped(surface_mm: Points, rng: Generator) -> Points:
 
 def cortex(rng: Generator, *surfaces_mm: Points) -> list[Interface]:
     """A bone's surfaces as bright lines, equally strong or faint, each whole or with gaps where no echo comes back."""
-    strength, floor, thickness = rng.uniform(13, 30), rng.uniform(0.15, 0.45), rng.uniform(0.3, 1.1)
+    strength, thickness = rng.uniform(13, 30), rng.uniform(0.3, 1.1)
+    floor = rng.uniform(0.15, 0.45) if rng.random() < _ROUGH else rng.uniform(0.0, 0.1)
     return [Interface(_gapped(surface, rng), strength, floor, thickness, True) for surface in surfaces_mm]

@@ -70,7 +70,7 @@ def draw_hip(body: Body, rng: Generator) -> Hip:
         radius_mm=radius,
         neck_mm=rng.uniform(0.9, 1.35) * radius,
         hollow_mm=rng.uniform(0.8 + 0.8 * s, 4.2 * s),
-        tilt=rng.normal(0.05, 0.13),
+        tilt=float(np.clip(rng.normal(0.05, 0.15), -0.4, 0.5)),
         top_mm=body.skin_mm + body.fat_mm + rng.uniform(11, 22) * (0.35 + 0.65 * s),
         cartilage_mm=rng.uniform(1, 2) * np.interp(body.age_years, [0.5, 8, 18], [2.2, 1.5, 1]),
     )
@@ -255,7 +255,7 @@ def _inside(hip: Hip, outer: Points, head: Points, neck: Points, rng: Generator)
     centre = _centre_of(head, hip)
     outward = (head - centre) / np.hypot(*(head - centre).T)[:, None]
     thick = hip.cartilage_mm * _tapered(len(head), 0.12, 0.2)
-    patches = [Patch(between(head + outward * thick, head), level(-20, rng, 3), 0.9, softness_mm=0.2)]
+    patches = [Patch(between(head + outward * thick, head), rng.uniform(-26, -6), 0.9, softness_mm=0.2)]
     over = outer[len(head) + 1 :]
     lower = np.stack(
         [np.interp(np.linspace(0, 1, len(over)), np.linspace(0, 1, len(neck)), neck[:, k]) for k in (0, 1)], axis=1

@@ -44,8 +44,10 @@ from model.geometry import Points
 BONE_BAND_MM = 1.5
 _OSSIFIED_YEARS: Final = 14.0
 _BURSA: Final = 0.1
-_BRIM_SLOPE: Final = 0.06
+_BRIM_SLOPE: Final = 0.1
 """How far the pelvic brim leans against the probe's face (SD): nobody holds it quite along."""
+_STACKED_MM: Final = 11.0
+"""Depth an adult artery needs to lie over the tendon; with less it lies beside it."""
 _TENDON_BRIGHT: Final = 0.85
 """Share of tendons met at a right angle; anisotropy darkens the others."""
 
@@ -53,8 +55,8 @@ _TENDON_BRIGHT: Final = 0.85
 def iliopectineal(body: Body, rng: Generator) -> Scene:
     """AIIS lateral, notch, eminence medial; tendon on the notch, nerve, artery and vein above."""
     s = body.growth
-    apart = rng.uniform(22, 40) * s
-    notch_z = body.skin_mm + body.fat_mm + rng.uniform(16, 34) * (0.42 + 0.58 * s)
+    apart = rng.uniform(22, 44) * s
+    notch_z = body.skin_mm + body.fat_mm + max(rng.uniform(12, 34) * (0.42 + 0.58 * s), 16 * s)
     bone = _pelvic_brim(apart, notch_z, s, rng)
     eminence, aiis = _summit(bone, -apart / 2, 0.25 * apart), _summit(bone, apart / 2, 0.25 * apart)
     reach = 0.25 * (bone[aiis, 0] - bone[eminence, 0])
@@ -68,6 +70,8 @@ def iliopectineal(body: Body, rng: Generator) -> Scene:
     patches, lines = patches + extra[0], lines + extra[1]
     tendon, soft, edges = _tendon(bone, bone[eminence], s, muscles, rng)
     artery_x = float(bone[eminence, 0]) + rng.uniform(-7, 4) * s
+    if float(tendon[:, 1].min()) - top < _STACKED_MM * s:
+        artery_x = min(artery_x, float(tendon[:, 0].min()) - rng.uniform(5, 7) * s)
     over_tendon = artery_x + 5 * s > tendon[:, 0].min()
     floor_z = float(tendon[:, 1].min()) if over_tendon else float(bone[eminence, 1])
     artery, vein, vessels, walls = bundle((artery_x, top), floor_z, s, rng)
@@ -124,6 +128,7 @@ def inferomedial(body: Body, rng: Generator) -> Scene:
 def _pelvic_brim(apart: float, notch_z: float, s: float, rng: Generator) -> Points:
     high_aiis, high_ipe = rng.uniform(3.5, 13) * s, rng.uniform(2.5, 6.5) * s
     notch_x = rng.uniform(-0.12, 0.18) * apart
+    narrow = rng.uniform(0.5, 1.2)
     knots = [
         (-90.0, notch_z + rng.uniform(0, 12)),
         (-apart / 2 - rng.uniform(12, 22) * s, notch_z + rng.uniform(1, 9) * s),
@@ -131,9 +136,9 @@ def _pelvic_brim(apart: float, notch_z: float, s: float, rng: Generator) -> Poin
         (-apart / 2, notch_z - high_ipe),
         (-apart / 2 + rng.uniform(0.18, 0.26) * apart, notch_z - high_ipe * rng.uniform(0.3, 0.6)),
         (notch_x, notch_z),
-        (apart / 2 - rng.uniform(0.14, 0.22) * apart, notch_z - high_aiis * rng.uniform(0.3, 0.6)),
+        (apart / 2 - narrow * rng.uniform(0.14, 0.22) * apart, notch_z - high_aiis * rng.uniform(0.2, 0.6)),
         (apart / 2, notch_z - high_aiis),
-        (apart / 2 + rng.uniform(3, 6) * s, notch_z - high_aiis + rng.uniform(2, 5) * s),
+        (apart / 2 + narrow * rng.uniform(3, 6) * s, notch_z - high_aiis + rng.uniform(2, 5) * s),
         (apart / 2 + rng.uniform(9, 15) * s, notch_z + rng.uniform(2, 12) * s),
         (90.0, notch_z + rng.uniform(8, 20)),
     ]
@@ -160,11 +165,11 @@ def _tendon(
 ) -> tuple[Points, list[Patch], list[Interface]]:
     """The psoas tendon in its sheath, on the notch; `around` are the muscles it lies in."""
     width, height = rng.uniform(7.6, 12.8) * s / 2, rng.uniform(4, 6.8) * s / 2
-    x = eminence[0] + rng.uniform(2, 8) * s
-    turn = rng.normal(0.1, 0.2)
+    x = eminence[0] + rng.uniform(0.5, 9) * s
+    turn = rng.normal(0.1, 0.35)
     outline = ellipse((x, 0.0), (width, height), turn, 0.05, rng)
     # It lies on the bone: a little above the place where it would first touch.
-    z = float((np.interp(outline[:, 0], bone[:, 0], bone[:, 1]) - outline[:, 1]).min()) - rng.uniform(0.4, 3) * s
+    z = float((np.interp(outline[:, 0], bone[:, 0], bone[:, 1]) - outline[:, 1]).min()) - rng.uniform(0.4, 4) * s
     outline = outline + [0.0, z]
     # Nobody outlines a tendon that looks like the muscle around it: it is brighter, or dark where the beam is tilted.
     contrast = rng.uniform(4, 13) if rng.random() < _TENDON_BRIGHT else rng.uniform(-12, -5)
