@@ -149,7 +149,7 @@ def outlines(mask: NDArray[np.uint8], tissue: Tissue) -> tuple[Points, ...]:
     soft = cv2.GaussianBlur(room, (0, 0), _SMOOTH_PX)
     fine = cv2.resize(soft, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_LINEAR)
     parts = contours(np.asarray(fine > 127, dtype=np.uint8))
-    areas = [cv2.contourArea(part.astype(np.float32)) / _FINE**2 for part in parts]
+    areas = [polygon_area(part) / _FINE**2 for part in parts]
     if not areas or areas[0] < _MIN_AREA_PX:
         return ()
     single = tissue in (Tissue.VESSEL, Tissue.TENDON)
@@ -159,20 +159,21 @@ def outlines(mask: NDArray[np.uint8], tissue: Tissue) -> tuple[Points, ...]:
 
 def polygon_area(polygon_xy: Points) -> float:
     """Area of a closed polygon (N, 2), in squared units of its points."""
-    x, y = polygon_xy[:, 0], polygon_xy[:, 1]
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+    return float(cv2.contourArea(_near_zero(polygon_xy)))
 
 
 def polygon_centroid(polygon_xy: Points) -> tuple[float, float]:
     """Centroid (x, y) of a closed polygon's area."""
-    x, y = (polygon_xy - polygon_xy[0]).T
-    cross = x * np.roll(y, -1) - y * np.roll(x, -1)
-    area = cross.sum() / 2
-    if area == 0:
+    moments = cv2.moments(_near_zero(polygon_xy))
+    if moments["m00"] == 0:
         return float(polygon_xy[:, 0].mean()), float(polygon_xy[:, 1].mean())
-    centre_x = ((x + np.roll(x, -1)) * cross).sum() / (6 * area)
-    centre_y = ((y + np.roll(y, -1)) * cross).sum() / (6 * area)
-    return float(centre_x + polygon_xy[0, 0]), float(centre_y + polygon_xy[0, 1])
+    x, y = moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
+    return float(x + polygon_xy[0, 0]), float(y + polygon_xy[0, 1])
+
+
+def _near_zero(polygon_xy: Points) -> NDArray[np.float32]:
+    """The polygon from its first point: OpenCV takes single precision, which is fine enough near zero."""
+    return np.asarray(polygon_xy - polygon_xy[0], dtype=np.float32)
 
 
 def _points(maps: Maps, placement: Placement, view: View, bar: _Bar) -> tuple[FoundLandmark, ...]:

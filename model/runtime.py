@@ -51,18 +51,28 @@ class Maps:
 class Session:
     """A loaded network. `run` may be called from several threads at once.
 
+    One frame is read soonest by all `threads` (all cores without it); several at once are read fastest by one thread
+    each, since threads that wait for one another keep their cores busy. Who runs several, and says so by `several`,
+    gets both: `crowded`, which may be set at any time, chooses between them.
+
     Raises FileNotFoundError where the file is missing, SpecError where it is not a network of this version, ValueError
     where this onnxruntime lacks the provider.
     """
 
-    def __init__(self, path: Path = STARTER, threads: int | None = None, provider: Provider = Provider.CPU) -> None:
+    def __init__(
+        self, path: Path = STARTER, threads: int | None = None, provider: Provider = Provider.CPU, several: bool = False
+    ) -> None:
         if not path.is_file():
             raise FileNotFoundError(f"no model at {path}: give --model FILE, or export one with `hipsono export`")
         content = path.read_bytes()
         self.path = path
         self.sha256 = hashlib.sha256(content).hexdigest()
-        self._session = _open(path, content, threads or os.cpu_count() or 1, _execution(provider))
-        self.spec = _spec_of(path, self._session)
+        self.crowded = False
+        threads = threads or os.cpu_count() or 1
+        self._alone = _open(path, content, threads, _execution(provider))
+        divided = several and threads > 1 and provider is Provider.CPU
+        self._beside = _open(path, content, 1, _execution(provider)) if divided else self._alone
+        self.spec = _spec_of(path, self._alone)
         self._warm_up()
 
     def run(self, picture: NDArray[np.uint8]) -> Maps:
@@ -70,11 +80,14 @@ class Session:
         expected = (self.spec.input_height, self.spec.input_width)
         if picture.shape != expected or picture.dtype != np.uint8:
             raise ValueError(f"input is uint8 {expected}, got {picture.dtype} {picture.shape}")
-        outputs = self._session.run(OUTPUT_NAMES, {INPUT_NAME: picture[None]})
+        session = self._beside if self.crowded else self._alone
+        outputs = session.run(OUTPUT_NAMES, {INPUT_NAME: picture[None]})
         return Maps(*(output[0] for output in outputs))
 
     def _warm_up(self) -> None:
-        self.run(np.zeros((self.spec.input_height, self.spec.input_width), np.uint8))
+        empty = np.zeros((1, self.spec.input_height, self.spec.input_width), np.uint8)
+        for session in (self._beside, self._alone):
+            session.run(OUTPUT_NAMES, {INPUT_NAME: empty})
 
 
 def _execution(provider: Provider) -> tuple[str, ...]:

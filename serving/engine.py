@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
+import cv2
 
 from model.reading import Reader
 from model.runtime import Session
@@ -18,10 +20,13 @@ class Engine:
     """Holds the loaded network and lets requests use it in turn."""
 
     def __init__(self, settings: Settings) -> None:
+        # Frames are read side by side; OpenCV's own threads would take the network's cores while they wait.
+        cv2.setNumThreads(1)
         self.settings = settings
-        self.session = Session(settings.model, settings.threads, settings.provider)
+        self.session = Session(settings.model, settings.threads, settings.provider, several=settings.workers > 1)
         self.reader = Reader(self.session)
-        self._limiter = CapacityLimiter(settings.workers)
+        self._workers = ThreadPoolExecutor(settings.workers, thread_name_prefix="reader")
+        self._lock = Lock()
         self._present = 0
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -29,28 +34,34 @@ class Engine:
         settings = self.settings
         if self._present >= settings.workers + settings.queue_depth:
             raise Problem(503, "the server is full: send again later, or fewer frames at once", retry_after_s=1)
-        self._present += 1
-        task = asyncio.ensure_future(self._work(work))
-        try:
-            return await asyncio.wait_for(asyncio.shield(task), settings.deadline_ms / 1000)
-        except TimeoutError as error:
-            task.add_done_callback(_forget)
-            raise Problem(504, f"not answered within {settings.deadline_ms:g} ms: the server is overloaded") from error
+        outcome = self._admit(work)
+        done, _ = await asyncio.wait((outcome,), timeout=settings.deadline_ms / 1000)
+        if not done:
+            outcome.add_done_callback(_forget)
+            raise Problem(504, f"not answered within {settings.deadline_ms:g} ms: the server is overloaded")
+        return outcome.result()
 
     async def run_admitted(self, work: Callable[[], T]) -> T:
         """The same for the next part of work that was admitted already: it waits its turn and is not refused."""
-        self._present += 1
-        return await self._work(work)
+        return await self._admit(work)
 
-    async def _work(self, work: Callable[[], T]) -> T:
+    def _admit(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        self._count(1)
+        future = self._workers.submit(work)
+        future.add_done_callback(self._leave)
+        return asyncio.wrap_future(future)
+
+    def _leave(self, _: "Future[T]") -> None:
         """A place is given back when its work ends, not when its caller gives up."""
-        try:
-            return await to_thread.run_sync(work, limiter=self._limiter)
-        finally:
-            self._present -= 1
+        self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._present += change
+            self.session.crowded = min(self._present, self.settings.workers) > 1
 
 
-def _forget(task: "asyncio.Future[T]") -> None:
+def _forget(outcome: "asyncio.Future[T]") -> None:
     """Takes the outcome of work whose caller has gone, so that it is not reported as lost."""
-    if not task.cancelled():
-        task.exception()
+    if not outcome.cancelled():
+        outcome.exception()

@@ -27,7 +27,9 @@ from serving.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _PEERS: Final = Path(__file__).parent / "peers"
-_WARM_UP: Final = 8
+_IN_A_ROW: Final = 5
+_PAUSE_S: Final = 0.03
+"""Before another way's turn: by then the threads of the one before have stopped waiting for more work."""
 _FLOOR: Final = "floor: bare decode + bare session.run"
 
 
@@ -109,7 +111,9 @@ def _entered(stack: ExitStack, recipe: Recipe, say: Callable[[str], None]) -> It
 
 
 def _in_turn(session: Session, shown: Pictures, servers: list[Served], rounds: int) -> dict[str, list[float]]:
-    """Every way once a round: the floor, our reader without a server, each server by one client."""
+    """The floor, our reader without a server, each server by one client: in turn, a few frames each, the first of
+    which wakes it and does not count.
+    """
     reader = Reader(session)
     clients = {server.recipe.name: server.client() for server in servers}
     ways: dict[str, Callable[[int], object]] = {
@@ -119,13 +123,19 @@ def _in_turn(session: Session, shown: Pictures, servers: list[Served], rounds: i
     for name, client in clients.items():
         ways[name] = _posting(client, shown)
     taken: dict[str, list[float]] = {name: [] for name in ways}
-    for k in range(-_WARM_UP, rounds):
+    for first in range(0, rounds, _IN_A_ROW):
         for name, way in ways.items():
-            started = time.perf_counter()
-            way(k)
-            if k >= 0:
-                taken[name].append(1e3 * (time.perf_counter() - started))
+            time.sleep(_PAUSE_S)
+            way(first)
+            taken[name] += [_timed(way, first + k) for k in range(_IN_A_ROW)]
     return taken
+
+
+def _timed(way: Callable[[int], object], k: int) -> float:
+    """Its wall time, ms."""
+    started = time.perf_counter()
+    way(k)
+    return 1e3 * (time.perf_counter() - started)
 
 
 def _posting(client: Client, shown: Pictures) -> Callable[[int], object]:
@@ -151,20 +161,24 @@ def _one_client(turns: dict[str, list[float]], ours: Served, peers: list[Served]
 
 
 def _most(session: Session, shown: Pictures, seconds: float) -> float:
-    """The most frames a second that bare session.run can do: from one thread, or from as many as there are cores."""
-    rates = []
-    for threads in {1, os.cpu_count() or 1}:
-        counts = [0] * threads
-        until = time.perf_counter() + seconds / 2
+    """The most frames a second that bare session.run can do: one after another by all cores, or a core for each."""
+    return max(
+        _rate(session, shown, 1, seconds / 2),
+        _rate(Session(session.path, threads=1), shown, os.cpu_count() or 1, seconds / 2),
+    )
 
-        def work(mine: int, counts: list[int] = counts, until: float = until) -> None:
-            while time.perf_counter() < until:
-                session.run(shown.input(mine))
-                counts[mine] += 1
 
-        together(work, threads)
-        rates.append(sum(counts) / (seconds / 2))
-    return max(rates)
+def _rate(session: Session, shown: Pictures, callers: int, seconds: float) -> float:
+    counts = [0] * callers
+    until = time.perf_counter() + seconds
+
+    def work(mine: int) -> None:
+        while time.perf_counter() < until:
+            session.run(shown.input(mine))
+            counts[mine] += 1
+
+    together(work, callers)
+    return sum(counts) / seconds
 
 
 def _crowded(server: Served, shown: Pictures, seconds: float) -> tuple[Row, float]:

@@ -80,7 +80,10 @@ class Served:
             return False
 
     def _stop(self) -> None:
-        family = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
+        if self._process.poll() is not None:
+            return
+        parent = psutil.Process(self._process.pid)
+        family = [parent, *parent.children(recursive=True)]
         for one in family:
             one.terminate()
         _, left = psutil.wait_procs(family, timeout=10)

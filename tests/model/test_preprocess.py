@@ -49,7 +49,23 @@ def test_corners_of_the_crop_land_on_the_input(width, height):
     lit = np.argwhere(picture > 0)
     corners = placement.to_network([[-0.5, -0.5], [width - 0.5, height - 0.5]])
     assert np.allclose(corners[0][::-1], lit.min(axis=0) - 0.5, atol=1e-6)
-    assert np.allclose(corners[1][::-1], lit.max(axis=0) + 0.5, atol=1e-6)
+    beyond = corners[1][::-1] - (lit.max(axis=0) + 0.5)
+    assert (beyond > -1e-6).all() and (beyond < 1).all(), "less than a network pixel may be left out"
+
+
+@given(st.integers(200, 900), st.booleans())
+@settings(max_examples=40)
+def test_a_picture_lies_where_its_placement_says(length, across):
+    """A ramp up and a ramp down: half a pixel's shift makes them differ by two grey levels, rounding does not."""
+    up = np.broadcast_to(np.arange(length) * 250.0 / length, (length, length))
+    errors = []
+    for ramp in (up, 250 - up):
+        frame = Frame(np.asarray(ramp if across else ramp.T).round().astype(np.uint8))
+        picture, placement = letterbox(frame, (0, 0, length - 1, length - 1), 128, 128)
+        there = np.stack(np.meshgrid(np.arange(4, 124), np.arange(4, 124)), axis=-1)
+        along = placement.to_frame(there)[..., 0 if across else 1] * 250.0 / length
+        errors.append((picture[4:124, 4:124] - (along if ramp is up else 250 - along)).mean())
+    assert abs(errors[0] - errors[1]) < 0.5
 
 
 def test_unequal_spacing_is_made_square():
