@@ -2,6 +2,7 @@
 PYTHON ?= python3
 DEMO   := .venv-demo
 DEV    := .venv
+PEERS  := .venv-peers
 BIN    := $(DEV)/bin
 PORT   ?= 8000
 
@@ -36,9 +37,13 @@ format: $(DEV)/.done  ## format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(DEV)/.done  ## this server beside its floor and its peers, in one run (about five minutes)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,link,bench,dev]'
-	$(BIN)/hipsono bench
+$(PEERS)/.done: serving/bench/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+bench: $(DEV)/.done $(PEERS)/.done  ## this server beside its floor and its peers, in one run (about six minutes)
+	$(BIN)/hipsono bench --peers-python $(PEERS)/bin/python
 
 starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about four and a half hours on two cores)
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
@@ -87,4 +92,4 @@ constraints: $(DEV)/.done  ## write constraints.txt from the development environ
 	 $(BIN)/pip freeze --exclude-editable) > constraints.txt
 
 clean:
-	rm -rf $(DEMO) $(DEV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(DEMO) $(DEV) $(PEERS) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

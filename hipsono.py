@@ -321,6 +321,9 @@ def bench(
     seconds: Annotated[float, typer.Option(min=1, help="Length of each crowd and stream.")] = 15,
     overload: Annotated[float, typer.Option(min=0, help="Seconds of the flood; 0 leaves it out.")] = 60,
     peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Other servers beside this one.")] = True,
+    peers_python: Annotated[
+        Path, typer.Option(help="The interpreter of an environment with LitServe and BentoML.")
+    ] = Path(sys.executable),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     model: ModelOption = None,
 ) -> None:
@@ -331,7 +334,7 @@ def bench(
     except ImportError as error:
         fail(f"{error.name} is missing: install the extra with  pip install -e '.[bench]'")
 
-    report = measure(Plan(rounds, seconds, overload, peers), model, say)
+    report = measure(Plan(rounds, seconds, overload, peers_python if peers else None), model, say)
     sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
 
 

@@ -7,6 +7,7 @@ bodies    Reading -> the JSON of schema version 1
 schema    that JSON as types, for the documentation
 overlay   Reading drawn over its frame
 engine    the reader off the event loop, with a bounded queue
+gate      a full server refuses before it reads
 app       the HTTP routes
 cines     a cine's readings, of a file or of one that runs
 live      the WebSocket stream: the newest frame wins

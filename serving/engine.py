@@ -29,16 +29,22 @@ class Engine:
         self._lock = Lock()
         self._present = 0
 
+    def refusal(self) -> Problem | None:
+        """What a request is told that finds no place to wait; None where there is one."""
+        if self._present < self.settings.workers + self.settings.queue_depth:
+            return None
+        return Problem(503, "the server is full: send again later, or fewer frames at once", retry_after_s=1)
+
     async def run(self, work: Callable[[], T]) -> T:
         """Runs CPU work on a worker thread. Raises Problem 503 where the queue is full, 504 past the deadline."""
-        settings = self.settings
-        if self._present >= settings.workers + settings.queue_depth:
-            raise Problem(503, "the server is full: send again later, or fewer frames at once", retry_after_s=1)
+        refused = self.refusal()
+        if refused is not None:
+            raise refused
         outcome = self._admit(work)
-        done, _ = await asyncio.wait((outcome,), timeout=settings.deadline_ms / 1000)
+        done, _ = await asyncio.wait((outcome,), timeout=self.settings.deadline_ms / 1000)
         if not done:
             outcome.add_done_callback(_forget)
-            raise Problem(504, f"not answered within {settings.deadline_ms:g} ms: the server is overloaded")
+            raise Problem(504, f"not answered within {self.settings.deadline_ms:g} ms: the server is overloaded")
         return outcome.result()
 
     async def run_admitted(self, work: Callable[[], T]) -> T:

@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     provider: Provider = Provider.CPU
     threads: int | None = Field(None, ge=1, description="threads of the network; all cores without it")
     workers: int = Field(2, ge=1, description="frames worked on at once")
-    queue_depth: int = Field(6, ge=0, description="a frame that waits behind more is late: it is refused instead")
+    queue_depth: int = Field(2, ge=0, description="a frame that waits behind more is late: it is refused instead")
     max_upload_mb: float = Field(256, gt=0)
     deadline_ms: float = Field(30_000, gt=0)
     demo: bool = False

@@ -1,8 +1,8 @@
 """The whole bench: every way against the floor, in turn, so that a machine's moods meet all alike."""
 
-import importlib.util
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,12 +35,14 @@ _FLOOR: Final = "floor: bare decode + bare session.run"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to measure. `overload_s` 0 leaves the flood out, `peers` False the other servers."""
+    """How long to measure. `overload_s` 0 leaves the flood out. `peers` is the interpreter that the other servers are
+    installed for, None leaves them out.
+    """
 
     rounds: int = 200
     seconds: float = 15.0
     overload_s: float = 60.0
-    peers: bool = True
+    peers: Path | None = Path(sys.executable)
 
 
 def bench(plan: Plan, model: Path | None = None, say: Callable[[str], None] = print) -> Report:
@@ -52,13 +54,14 @@ def bench(plan: Plan, model: Path | None = None, say: Callable[[str], None] = pr
     figures: list[Figure] = []
     with ExitStack() as stack:
         ours = stack.enter_context(Served(_ours(path)))
-        peers = [peer for recipe in _recipes(path, say) if plan.peers for peer in _entered(stack, recipe, say)]
+        peers = [peer for recipe in _recipes(path, plan.peers, say) for peer in _entered(stack, recipe, say)]
         say(f"one client, {plan.rounds} rounds")
         turns = _in_turn(session, shown, [ours, *peers], plan.rounds)
         floor = float(np.median(turns[_FLOOR]))
         rows += [row(name, taken, floor) for name, taken in turns.items()]
         figures += _one_client(turns, ours, peers, floor)
         most = _most(session, shown, plan.seconds)
+        figures.append(Figure("the most bare session.run does, frames/s", round(most, 1), "", None))
         say("eight clients")
         crowds = {server.recipe.name: _crowded(server, shown, plan.seconds) for server in (ours, *peers)}
         rows += [told for told, _ in crowds.values()]
@@ -83,24 +86,34 @@ def _ours(model: Path) -> Recipe:
     return Recipe("hipsono: POST /v1/frames", command, "/v1/frames", "/readyz")
 
 
-def _recipes(model: Path, say: Callable[[str], None]) -> Iterator[Recipe]:
-    python, where = sys.executable, str(model)
-    yield Recipe("FastAPI + onnxruntime", (python, str(_PEERS / "plain_ort.py"), "{port}", where))
-    served = {
-        "torch": Recipe("FastAPI + torch", (python, str(ROOT / "training" / "plain_torch.py"), "{port}", "-")),
-        "litserve": Recipe("LitServe", (python, str(_PEERS / "lit.py"), "{port}", where), form="request"),
-        "bentoml": Recipe(
-            "BentoML",
-            (python, "-m", "bentoml", "serve", "bento:Hip", "--working-dir", str(_PEERS), "--port", "{port}"),
-            ready="/readyz",
-            env={"HIPSONO_BENCH_MODEL": where},
-        ),
-    }
-    for package, recipe in served.items():
-        if importlib.util.find_spec(package):
+def _recipes(model: Path, peers: Path | None, say: Callable[[str], None]) -> Iterator[Recipe]:
+    if peers is None:
+        return
+    own, theirs, where = sys.executable, str(peers.absolute()), str(model)
+    yield Recipe("FastAPI + onnxruntime", (own, str(_PEERS / "plain_ort.py"), "{port}", where))
+    torch = Recipe("FastAPI + torch", (own, str(ROOT / "training" / "plain_torch.py"), "{port}", "-"))
+    litserve = Recipe("LitServe", (theirs, str(_PEERS / "lit.py"), "{port}", where), form="request")
+    bentoml = Recipe(
+        "BentoML",
+        (theirs, "-m", "bentoml", "serve", "bento:Hip", "--working-dir", str(_PEERS), "--port", "{port}"),
+        ready="/readyz",
+        env={"HIPSONO_BENCH_MODEL": where},
+    )
+    for python, package, recipe in (
+        (own, "torch", torch),
+        (theirs, "litserve", litserve),
+        (theirs, "bentoml", bentoml),
+    ):
+        if _has(python, package):
             yield recipe
         else:
-            say(f"{recipe.name} is left out: {package} is not installed")
+            say(f"{recipe.name} is left out: {python} has no {package}")
+
+
+def _has(python: str, package: str) -> bool:
+    """Whether an interpreter finds a package."""
+    asked = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is None)"
+    return subprocess.run((python, "-c", asked), check=False).returncode == 0
 
 
 def _entered(stack: ExitStack, recipe: Recipe, say: Callable[[str], None]) -> Iterator[Served]:

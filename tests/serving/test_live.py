@@ -9,6 +9,8 @@ import pytest
 
 from datasets.files import decode_picture
 from model.anatomy import View
+from model.preprocess import find_sector, letterbox
+from model.runtime import Session
 from serving.engine import Engine
 from serving.live import Waiting, parse_settings
 from serving.problems import Problem
@@ -157,6 +159,54 @@ def test_a_full_server_says_when_to_come_back(app):
         engine._present = present
     assert caught.value.status == 503
     assert caught.value.retry_after_s
+
+
+def test_a_full_server_refuses_before_it_reads_or_routes(app, client):
+    engine = app.state.engine
+    present, engine._present = engine._present, 10_000
+    try:
+        refused = client.post("/v1/nothing-of-this-name", content=b"x")
+        alive = client.get("/healthz")
+    finally:
+        engine._present = present
+    assert refused.status_code == 503 and refused.headers["retry-after"] and refused.headers["x-request-id"]
+    assert refused.json()["title"] == "Service Unavailable"
+    assert alive.status_code == 200
+    assert client.post("/v1/nothing-of-this-name", content=b"x").status_code == 404
+
+
+def test_several_frames_at_once_are_read_by_a_core_each():
+    engine = Engine(Settings(workers=2, threads=2))
+    begun, done = threading.Barrier(3), threading.Event()
+
+    def wait():
+        begun.wait(2)
+        return done.wait(2)
+
+    async def two_at_once():
+        both = [asyncio.ensure_future(engine.run(wait)) for _ in range(2)]
+        await asyncio.to_thread(begun.wait, 2)
+        crowded = engine.session.crowded
+        done.set()
+        await asyncio.gather(*both)
+        return crowded
+
+    assert not engine.session.crowded
+    assert asyncio.run(two_at_once())
+    assert not engine.session.crowded
+
+
+def test_a_core_for_each_says_the_same_as_all_for_one(samples):
+    session = Session(threads=2, several=True)
+    for sample in samples.values():
+        picture = letterbox(sample.frame, find_sector(sample.frame), 256, 256)[0]
+        told = []
+        for session.crowded in (False, True):
+            told.append(session.run(picture))
+        alone, beside = told
+        assert np.array_equal(alone.labels, beside.labels)
+        for name in ("structures", "landmarks", "view", "gsus"):
+            assert np.allclose(getattr(alone, name), getattr(beside, name), atol=1e-5), name
 
 
 def test_work_past_the_deadline_still_holds_its_place():
