@@ -3,6 +3,7 @@ PYTHON ?= python3
 DEMO   := .venv-demo
 DEV    := .venv
 PEERS  := .venv-peers
+LABEL  := .venv-label
 BIN    := $(DEV)/bin
 PORT   ?= 8000
 
@@ -42,8 +43,13 @@ $(PEERS)/.done: serving/bench/peers/requirements.txt
 	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-bench: $(DEV)/.done $(PEERS)/.done  ## this server beside its floor and its peers, in one run (about six minutes)
-	$(BIN)/hipsono bench --peers-python $(PEERS)/bin/python
+$(LABEL)/.done: serving/bench/peers/requirements-label.txt
+	$(PYTHON) -m venv $(LABEL)
+	$(LABEL)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+bench: $(DEV)/.done $(PEERS)/.done $(LABEL)/.done  ## this server beside its floor and its peers, in one run (about eight minutes)
+	$(BIN)/hipsono bench --peers-python $(PEERS)/bin/python --peers-python $(LABEL)/bin/python
 
 starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about four and a half hours on two cores)
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
@@ -92,4 +98,4 @@ constraints: $(DEV)/.done  ## write constraints.txt from the development environ
 	 $(BIN)/pip freeze --exclude-editable) > constraints.txt
 
 clean:
-	rm -rf $(DEMO) $(DEV) $(PEERS) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(DEMO) $(DEV) $(PEERS) $(LABEL) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -322,8 +322,8 @@ def bench(
     overload: Annotated[float, typer.Option(min=0, help="Seconds of the flood; 0 leaves it out.")] = 60,
     peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Other servers beside this one.")] = True,
     peers_python: Annotated[
-        Path, typer.Option(help="The interpreter of an environment with LitServe and BentoML.")
-    ] = Path(sys.executable),
+        list[Path] | None, typer.Option(help="Interpreters of environments with LitServe, BentoML, MONAI Label.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     model: ModelOption = None,
 ) -> None:
@@ -334,7 +334,8 @@ def bench(
     except ImportError as error:
         fail(f"{error.name} is missing: install the extra with  pip install -e '.[bench]'")
 
-    report = measure(Plan(rounds, seconds, overload, peers_python if peers else None), model, say)
+    pythons = (Path(sys.executable), *(peers_python or ()))
+    report = measure(Plan(rounds, seconds, overload, pythons if peers else ()), model, say)
     sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
 
 

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -35,14 +36,14 @@ _FLOOR: Final = "floor: bare decode + bare session.run"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to measure. `overload_s` 0 leaves the flood out. `peers` is the interpreter that the other servers are
-    installed for, None leaves them out.
+    """How long to measure. `overload_s` 0 leaves the flood out. `peers` are interpreters, of which each
+    other server takes the first that has its package; none leave them out.
     """
 
     rounds: int = 200
     seconds: float = 15.0
     overload_s: float = 60.0
-    peers: Path | None = Path(sys.executable)
+    peers: tuple[Path, ...] = (Path(sys.executable),)
 
 
 def bench(plan: Plan, model: Path | None = None, say: Callable[[str], None] = print) -> Report:
@@ -86,31 +87,32 @@ def _ours(model: Path) -> Recipe:
     return Recipe("hipsono: POST /v1/frames", command, "/v1/frames", "/readyz")
 
 
-def _recipes(model: Path, peers: Path | None, say: Callable[[str], None]) -> Iterator[Recipe]:
-    if peers is None:
-        return
-    own, theirs, where = sys.executable, str(peers.absolute()), str(model)
-    yield Recipe("FastAPI + onnxruntime", (own, str(_PEERS / "plain_ort.py"), "{port}", where))
-    torch = Recipe("FastAPI + torch", (own, str(ROOT / "training" / "plain_torch.py"), "{port}", "-"))
-    litserve = Recipe("LitServe", (theirs, str(_PEERS / "lit.py"), "{port}", where), form="request")
-    bentoml = Recipe(
-        "BentoML",
-        (theirs, "-m", "bentoml", "serve", "bento:Hip", "--working-dir", str(_PEERS), "--port", "{port}"),
-        ready="/readyz",
-        env={"HIPSONO_BENCH_MODEL": where},
+def _recipes(model: Path, peers: tuple[Path, ...], say: Callable[[str], None]) -> Iterator[Recipe]:
+    for package, recipe in _wanted(str(model)):
+        python = next((str(p.absolute()) for p in peers if _has(p, package)), None)
+        if python is not None:
+            yield replace(recipe, command=(python, *recipe.command))
+        elif peers:
+            say(f"{recipe.name} is left out: no interpreter given by --peers-python has {package}")
+
+
+def _wanted(model: str) -> Iterator[tuple[str, Recipe]]:
+    """The peers, each with the package it needs and its command after the interpreter's name."""
+    told = {"HIPSONO_BENCH_MODEL": model}
+    yield "onnxruntime", Recipe("FastAPI + onnxruntime", (str(_PEERS / "plain_ort.py"), "{port}", model))
+    yield "torch", Recipe("FastAPI + torch", (str(ROOT / "training" / "plain_torch.py"), "{port}", "-"))
+    yield "litserve", Recipe("LitServe", (str(_PEERS / "lit.py"), "{port}", model), form="request")
+    bentoml = ("-m", "bentoml", "serve", "bento:Hip", "--working-dir", str(_PEERS), "--port", "{port}")
+    yield "bentoml", Recipe("BentoML", bentoml, ready="/readyz", env=told)
+    label = ("-m", "monailabel.main", "start_server", "--app", str(_PEERS / "label"), "--port", "{port}")
+    studies = ("--studies", tempfile.mkdtemp(prefix="hipsono-bench-"))
+    yield (
+        "monailabel",
+        Recipe("MONAI Label", (*label, *studies), "/infer/hip?output=json", "/info/", form="file", env=told),
     )
-    for python, package, recipe in (
-        (own, "torch", torch),
-        (theirs, "litserve", litserve),
-        (theirs, "bentoml", bentoml),
-    ):
-        if _has(python, package):
-            yield recipe
-        else:
-            say(f"{recipe.name} is left out: {python} has no {package}")
 
 
-def _has(python: str, package: str) -> bool:
+def _has(python: Path, package: str) -> bool:
     """Whether an interpreter finds a package."""
     asked = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is None)"
     return subprocess.run((python, "-c", asked), check=False).returncode == 0
