@@ -208,7 +208,13 @@ def run_server(settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     uvicorn.run(
-        app, host=settings.host, port=settings.port, access_log=False, ws_max_size=int(settings.max_upload_mb * 1e6)
+        app,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        ws_max_size=int(settings.max_upload_mb * 1e6),
     )
 
 

@@ -18,11 +18,11 @@ Body = dict[str, Any]
 
 def encode_reading(reading: Reading, **extra: Any) -> bytes:
     """The reading as JSON bytes; `extra` are top-level members of a stream's answer (seq, dropped, age_ms)."""
-    return orjson.dumps(reading_body(reading) | extra)
+    return orjson.dumps(reading_body(reading) | extra, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def reading_body(reading: Reading) -> Body:
-    """The reading as plain values."""
+    """The reading as plain values, points as arrays (N, 2)."""
     frame, view, solar = reading.frame, reading.view, reading.solar
     return {
         "schema": SCHEMA,
@@ -106,9 +106,8 @@ def thinned(contour_xy: Points) -> Points:
     return np.asarray(cv2.approxPolyDP(contour_xy.astype(np.float32), 0.3, True), np.float64).reshape(-1, 2)
 
 
-def _points(points_xy: Points) -> list[list[float]]:
-    rounded: list[list[float]] = np.round(points_xy, 1).tolist()
-    return rounded
+def _points(points_xy: Points) -> Points:
+    return np.ascontiguousarray(np.round(points_xy, 1))
 
 
 def _target(target: Target) -> Body:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import httptools
 import psutil
 
 _START_S: Final = 120.0
@@ -92,23 +93,39 @@ class Served:
 
 
 class Client:
-    """One connection that posts pictures in turn."""
+    """One connection that posts pictures in turn; as thin as can be, since its time counts as the server's."""
 
     def __init__(self, port: int, recipe: Recipe) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_S)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_S)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._recipe = recipe
         self.name = recipe.name
 
     def post(self, data: bytes) -> int:
-        """The answer's status; its body is read to the end."""
+        """The answer's status; its body is read to the end. Raises ConnectionError where the server hangs up."""
         body, kind = (data, "image/jpeg") if self._recipe.form is None else _form(self._recipe.form, data)
-        self._connection.request("POST", self._recipe.path, body, {"Content-Type": kind})
-        answer = self._connection.getresponse()
-        answer.read()
-        return answer.status
+        head = f"POST {self._recipe.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+        self._socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        answer = _Answer()
+        parser = httptools.HttpResponseParser(answer)
+        while not answer.complete:
+            received = self._socket.recv(1 << 18)
+            if not received:
+                raise ConnectionError(f"{self.name} closed the connection before its answer was complete")
+            parser.feed_data(received)
+        return int(parser.get_status_code())
 
     def close(self) -> None:
-        self._connection.close()
+        self._socket.close()
+
+
+class _Answer:
+    """What httptools calls back."""
+
+    complete = False
+
+    def on_message_complete(self) -> None:
+        self.complete = True
 
 
 def _form(field_name: str, data: bytes) -> tuple[bytes, str]:
