@@ -324,6 +324,9 @@ def bench(
     peers_python: Annotated[
         list[Path] | None, typer.Option(help="Interpreters of environments with LitServe, BentoML, MONAI Label.")
     ] = None,
+    tuning: Annotated[
+        bool, typer.Option("--tune", help="Choose threads and workers by measurement, and keep it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     model: ModelOption = None,
 ) -> None:
@@ -334,6 +337,11 @@ def bench(
     except ImportError as error:
         fail(f"{error.name} is missing: install the extra with  pip install -e '.[bench]'")
 
+    if tuning:
+        from serving.bench.tune import keep_best
+
+        say(keep_best(model, say))
+        return
     pythons = (Path(sys.executable), *(peers_python or ()))
     report = measure(Plan(rounds, seconds, overload, pythons if peers else ()), model, say)
     sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())

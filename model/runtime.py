@@ -90,6 +90,12 @@ class Session:
             session.run(OUTPUT_NAMES, {INPUT_NAME: empty})
 
 
+def available() -> tuple[Provider, ...]:
+    """The providers that this onnxruntime brings."""
+    there = onnxruntime.get_available_providers()
+    return tuple(provider for provider, names in _EXECUTION.items() if not names or names[0] in there)
+
+
 def _execution(provider: Provider) -> tuple[str, ...]:
     wanted, there = _EXECUTION[provider], onnxruntime.get_available_providers()
     if wanted and wanted[0] not in there:

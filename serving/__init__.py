@@ -1,6 +1,7 @@
 """How a reading is told: over HTTP and WebSocket, as a page, as lines. No torch.
 
 settings  what an operator may set, from HIPSONO_* variables
+tuning    how the network is run: as set, else as `hipsono bench --tune` chose
 intake    a request's bytes -> Frame, or the right refusal
 problems  every refusal as application/problem+json
 bodies    Reading -> the JSON of schema version 1

@@ -12,6 +12,7 @@ from model.reading import Reader
 from model.runtime import Session
 from serving.problems import Problem
 from serving.settings import Settings
+from serving.tuning import choice_of
 
 T = TypeVar("T")
 
@@ -23,15 +24,17 @@ class Engine:
         # Frames are read side by side; OpenCV's own threads would take the network's cores while they wait.
         cv2.setNumThreads(1)
         self.settings = settings
-        self.session = Session(settings.model, settings.threads, settings.provider, several=settings.workers > 1)
+        choice = choice_of(settings)
+        self.session = Session(settings.model, choice.threads, choice.provider, several=choice.workers > 1)
         self.reader = Reader(self.session)
-        self._workers = ThreadPoolExecutor(settings.workers, thread_name_prefix="reader")
+        self._at_once = choice.workers
+        self._workers = ThreadPoolExecutor(choice.workers, thread_name_prefix="reader")
         self._lock = Lock()
         self._present = 0
 
     def refusal(self) -> Problem | None:
         """What a request is told that finds no place to wait; None where there is one."""
-        if self._present < self.settings.workers + self.settings.queue_depth:
+        if self._present < self._at_once + self.settings.queue_depth:
             return None
         return Problem(503, "the server is full: send again later, or fewer frames at once", retry_after_s=1)
 
@@ -64,7 +67,7 @@ class Engine:
     def _count(self, change: int) -> None:
         with self._lock:
             self._present += change
-            self.session.crowded = min(self._present, self.settings.workers) > 1
+            self.session.crowded = min(self._present, self._at_once) > 1
 
 
 def _forget(outcome: "asyncio.Future[T]") -> None:

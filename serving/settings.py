@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import typer
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -9,16 +10,21 @@ from model.runtime import STARTER, Provider
 
 
 class Settings(BaseSettings):
-    """Frozen once read. `queue_depth` requests may wait beside those being worked on; more are refused with 503."""
+    """Frozen once read. `queue_depth` requests may wait beside those being worked on; more are refused with 503.
+
+    What is left open of provider, threads and workers is as `hipsono bench --tune` chose it on this machine, else the
+    processor, all its cores, and two frames at once (serving.tuning).
+    """
 
     model_config = SettingsConfigDict(env_prefix="HIPSONO_", frozen=True)
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     model: Path = STARTER
-    provider: Provider = Provider.CPU
-    threads: int | None = Field(None, ge=1, description="threads of the network; all cores without it")
-    workers: int = Field(2, ge=1, description="frames worked on at once")
+    provider: Provider | None = Field(None, description="what runs the network")
+    threads: int | None = Field(None, ge=1, description="threads of the network for a frame that is alone")
+    workers: int | None = Field(None, ge=1, description="frames worked on at once")
+    tuned: Path = Field(Path(typer.get_app_dir("hipsono")) / "tuned.json", description="what bench --tune chose")
     queue_depth: int = Field(2, ge=0, description="a frame that waits behind more is late: it is refused instead")
     max_upload_mb: float = Field(256, gt=0)
     deadline_ms: float = Field(30_000, gt=0)

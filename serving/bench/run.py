@@ -25,6 +25,7 @@ from serving.bench.pictures import SIZE, Pictures, pictures
 from serving.bench.servers import Client, Recipe, Served
 from serving.bench.steadiness import steadiness
 from serving.settings import Settings
+from serving.tuning import choice_of
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _PEERS: Final = Path(__file__).parent / "peers"
@@ -245,7 +246,7 @@ def _aged(name: str, ages_ms: Sequence[float], floor: float, per_second: float) 
 def _overload(ours: Served, shown: Pictures, seconds: float, unloaded: list[float]) -> list[Figure]:
     """Ten times as many clients as it works on at once: what is accepted is in time, the rest is refused."""
     before = ours.usage().memory_mb
-    clients = 10 * Settings().workers
+    clients = 10 * choice_of(Settings()).workers
     got = crowd(ours, shown, clients, seconds)
     late = float(np.percentile(got.taken_ms, 99)) / float(np.percentile(unloaded, 99))
     refused = got.refused / max(got.refused + len(got.taken_ms), 1)

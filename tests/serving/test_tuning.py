@@ -1,0 +1,68 @@
+"""A choice is kept, taken where it was measured, and gives way to what an operator sets."""
+
+import json
+
+import pytest
+
+from model.runtime import STARTER, Provider
+from serving.bench import tune
+from serving.settings import Settings
+from serving.tuning import Choice, choice_of, measured_on, store_choice
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(tuned=tmp_path / "below" / "tuned.json")
+
+
+def test_without_a_stored_choice_the_defaults_hold(settings):
+    assert choice_of(settings) == Choice()
+
+
+def test_a_stored_choice_is_taken_and_what_is_set_goes_before_it(settings):
+    store_choice(Choice(Provider.CPU, 3, 5), settings.model, settings.tuned)
+    assert choice_of(settings) == Choice(Provider.CPU, 3, 5)
+    assert choice_of(settings.model_copy(update={"workers": 1})) == Choice(Provider.CPU, 3, 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"provider": "cpu"}', '{"provider": "abacus", "threads": 1, "workers": 1}']
+)
+def test_a_broken_choice_is_told_and_not_used(settings, text, caplog):
+    settings.tuned.parent.mkdir()
+    settings.tuned.write_text(text)
+    assert choice_of(settings) == Choice()
+    assert "hipsono bench --tune" in caplog.text
+
+
+def test_a_choice_of_another_machine_is_told_and_not_used(settings, caplog):
+    store_choice(Choice(Provider.CPU, 3, 5), settings.model, settings.tuned)
+    told = json.loads(settings.tuned.read_text())
+    settings.tuned.write_text(json.dumps(told | {"measured_on": "an abacus"}))
+    assert choice_of(settings) == Choice()
+    assert "an abacus" in caplog.text
+
+
+def test_a_choice_is_of_one_network(tmp_path):
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"other")
+    assert measured_on(other) != measured_on(STARTER)
+    with pytest.raises(FileNotFoundError, match="hipsono export"):
+        measured_on(tmp_path / "none.onnx")
+
+
+def test_what_is_measured_best_is_kept(settings, monkeypatch):
+    monkeypatch.setattr(tune, "_RUNS", 6)
+    monkeypatch.setattr(tune, "_SECONDS", 0.2)
+    monkeypatch.setenv("HIPSONO_TUNED", str(settings.tuned))
+    heard = []
+    told = tune.keep_best(None, heard.append)
+    kept = choice_of(settings)
+    assert str(settings.tuned) in told
+    assert f"{kept.threads} threads, {kept.workers} frames at once" in told
+    assert any("frames/s read" in line for line in heard)
+
+
+def test_more_threads_are_tried_by_doubling():
+    assert tune._doubling(1) == (1,)
+    assert tune._doubling(6) == (1, 2, 4, 6)
