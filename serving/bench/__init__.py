@@ -4,6 +4,7 @@ pictures   the frames that are sent, and the same as the network's input
 servers    a server in a process of its own, its processor time and memory
 clients    requests in turn, many clients at once, streams at a steady rate, a flood
 figures    latencies and rates as rows, and the rows as a table
+page       the viewer in a real browser, from a made-up camera to the overlay
 tune       provider, threads and workers chosen by measurement
 steadiness landmark jitter on a still cine, lag on a moving one
 run        everything, in the order it is told

@@ -21,6 +21,7 @@ from model.reading import Reader
 from model.runtime import STARTER, Session
 from serving.bench.clients import crowd, stream, together
 from serving.bench.figures import Figure, Report, Row, at_least, at_most, row
+from serving.bench.page import watch_page
 from serving.bench.pictures import SIZE, Pictures, pictures
 from serving.bench.servers import Client, Recipe, Served
 from serving.bench.steadiness import steadiness
@@ -71,6 +72,9 @@ def bench(plan: Plan, model: Path | None = None, say: Callable[[str], None] = pr
         say("streams")
         told, found = _streams(ours, shown, plan.seconds, (floor, most))
         rows, figures = rows + told, figures + found
+        say("the viewer page")
+        told, found = _page(ours, shown, plan.seconds, say)
+        rows, figures = rows + told, figures + found
         if plan.overload_s:
             say(f"overload, {plan.overload_s:g} s")
             figures += _overload(ours, shown, plan.overload_s, turns[ours.recipe.name])
@@ -100,8 +104,8 @@ def _recipes(model: Path, peers: tuple[Path, ...], say: Callable[[str], None]) -
 def _wanted(model: str) -> Iterator[tuple[str, Recipe]]:
     """The peers, each with the package it needs and its command after the interpreter's name."""
     told = {"HIPSONO_BENCH_MODEL": model}
-    yield "onnxruntime", Recipe("FastAPI + onnxruntime", (str(_PEERS / "plain_ort.py"), "{port}", model))
-    yield "torch", Recipe("FastAPI + torch", (str(ROOT / "training" / "plain_torch.py"), "{port}", "-"))
+    yield "onnxruntime", Recipe("FastAPI + onnxruntime", (str(_PEERS / "plain.py"), "{port}", model))
+    yield "torch", Recipe("FastAPI + torch", (str(_PEERS / "plain.py"), "{port}", "torch"))
     yield "litserve", Recipe("LitServe", (str(_PEERS / "lit.py"), "{port}", model), form="request")
     bentoml = ("-m", "bentoml", "serve", "bento:Hip", "--working-dir", str(_PEERS), "--port", "{port}")
     yield "bentoml", Recipe("BentoML", bentoml, ready="/readyz", env=told)
@@ -237,6 +241,18 @@ def _streams(
         at_least("four streams: the least one's share", min(one.per_second for one in four) / (every / 4), 0.7),
     ]
     return rows, figures
+
+
+def _page(ours: Served, shown: Pictures, seconds: float, say: Callable[[str], None]) -> tuple[list[Row], list[Figure]]:
+    """From the browser's camera to the overlay on screen; nothing where there is no browser."""
+    try:
+        seen = watch_page(ours, shown, seconds)
+    except RuntimeError as error:
+        say(f"the viewer page is left out: {error}")
+        return [], []
+    told = replace(row("viewer: camera to overlay on screen", seen.page_ms), per_second=len(seen.page_ms) / seconds)
+    late = told.p50 / seen.allowed_ms
+    return [told], [at_most("viewer: p50 / (1.5 x the server's own + 1 frame)", late, 1)]
 
 
 def _aged(name: str, ages_ms: Sequence[float], floor: float, per_second: float) -> Row:

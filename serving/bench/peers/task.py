@@ -1,5 +1,6 @@
 """What every peer does with a picture; only the server around it differs."""
 
+from importlib import import_module
 from typing import Any
 
 import cv2
@@ -37,3 +38,20 @@ class Network:
         """A picture's answer."""
         names = ["labels", "structures", "landmarks", "view", "gsus"]
         return told(self._session.run(names, {"frame": decoded(data)}))
+
+
+class TorchNetwork:
+    """The same network before its export, with weights that were never trained: it takes as long.
+
+    Its modules are asked for by name, since serving does without torch; only this program has it.
+    """
+
+    def __init__(self) -> None:
+        self._torch = import_module("torch")
+        spec, hipnet, served = (import_module(f"model.{name}") for name in ("spec", "network.hipnet", "network.served"))
+        self._network = served.ServedNetwork(hipnet.HipNet(), spec.Temperatures()).eval()
+
+    def read(self, data: bytes) -> dict[str, Any]:
+        """A picture's answer."""
+        with self._torch.inference_mode():
+            return told([output.numpy() for output in self._network(self._torch.from_numpy(decoded(data)))])

@@ -1,4 +1,4 @@
-"""FastAPI with onnxruntime, nothing else: plain_ort.py PORT MODEL."""
+"""FastAPI, nothing else: plain.py PORT MODEL with onnxruntime, plain.py PORT torch with the network in torch."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 
-from serving.bench.peers.task import Network
+from serving.bench.peers.task import Network, TorchNetwork
 
 app = FastAPI()
 
@@ -28,5 +28,5 @@ async def predict(request: Request) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    network = Network(sys.argv[2])
+    network = TorchNetwork() if sys.argv[2] == "torch" else Network(sys.argv[2])
     uvicorn.run(app, port=int(sys.argv[1]), log_level="warning")
