@@ -111,12 +111,26 @@ def write_network(network: HipNet, spec: NetworkSpec, out: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
-        graph = onnx.load(str(partial))
+        graph = _folded(partial)
         onnx.helper.set_model_props(graph, {METADATA_KEY: spec.to_json()})
         onnx.checker.check_model(graph)
         onnx.save(graph, str(partial))
         check_parity(served, partial, spec)
         partial.replace(out)
+
+
+def _folded(path: Path) -> onnx.ModelProto:
+    """The graph with what is constant computed, in standard operators: OpenVINO refuses shapes computed at run time."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path.with_suffix(".folded.onnx"))
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    graph = onnx.load(options.optimized_model_filepath)
+    used = [one for one in graph.opset_import if one.domain in {node.domain for node in graph.graph.node}]
+    del graph.opset_import[:]
+    graph.opset_import.extend(used)
+    return graph
 
 
 def check_parity(served: ServedNetwork, path: Path, spec: NetworkSpec) -> None:

@@ -134,6 +134,16 @@ def test_export_reads_and_carries_its_spec(run, data, tmp_path):
     assert "phantoms" in (tmp_path / "report" / "report.html").read_text()
 
 
+def test_an_exported_graph_is_standard_and_of_known_shapes(network_file):
+    """Providers other than the processor's refuse shapes that are computed at run time."""
+    graph = onnx.load(str(network_file))
+    assert [one.domain for one in graph.opset_import] == [""]
+    for told in graph.graph.output:
+        first, *rest = told.type.tensor_type.shape.dim
+        assert first.dim_param == "n"
+        assert all(one.dim_value > 0 for one in rest), told.name
+
+
 @pytest.fixture(scope="module")
 def network_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "net.onnx"
