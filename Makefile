@@ -86,12 +86,15 @@ endef
 yardstick: $(DEV)/.done  ## sixty wave-simulated frames of today's generator in data/yardstick (about eight minutes); tests/yardstick stays as it was rendered once
 	OMP_NUM_THREADS=1 $(BIN)/hipsono phantom --wave -n 60 --seed 5000000 -o data/yardstick
 
-peers: $(DEV)/.done  ## ours beside the field's usual networks, and by encoder and size, by phantoms and minutes: runs/peers, runs/trade, runs/amount
-	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
-	test -d data/tune || $(BIN)/hipsono phantom -n 200 --seed 900000 -o data/tune
-	$(BIN)/python -m training.comparison peers --data data/starter --exam data/tune --foreign tests/yardstick --minutes 20 -o runs/peers
-	$(BIN)/python -m training.comparison trade --data data/starter --exam data/tune --foreign tests/yardstick --minutes 20 -o runs/trade
-	$(BIN)/python -m training.comparison amount --data data/starter --exam data/tune --foreign tests/yardstick --minutes 40 -o runs/amount
+peers: $(DEV)/.done  ## runs/peers, runs/trade, runs/amount, runs/ablation: ours beside the field's usual networks, by encoder and size, by phantoms and minutes, part by part
+	test -d data/anatomy || $(BIN)/hipsono phantom -n 6000 --seed 40000 -o data/anatomy
+	test -d data/tune || $(BIN)/hipsono phantom -n 300 --seed 900000 -o data/tune
+	$(COMPARE) peers --minutes 12 -o runs/peers
+	$(COMPARE) trade --minutes 20 -o runs/trade
+	$(COMPARE) amount --minutes 40 -o runs/amount
+	$(COMPARE) ablation --minutes 8 --weights runs/starter $(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/ablation
+
+COMPARE = $(BIN)/python -m training.comparison --data data/anatomy --exam data/tune --foreign tests/yardstick
 
 constraints: $(DEV)/.done  ## write constraints.txt from the development environment
 	(echo "# Exact versions of everything the tests and the demo install; made by \`make constraints\`."; \

@@ -3,9 +3,11 @@
 python -m training.comparison peers --data data/starter --exam data/tune --minutes 20 -o runs/peers
 python -m training.comparison trade --data data/starter --exam data/tune --minutes 20 -o runs/trade
 python -m training.comparison amount --data data/starter --exam data/tune --foreign tests/yardstick -o runs/amount
+python -m training.comparison ablation --data data/anatomy --exam data/tune --foreign tests/yardstick \\
+    --weights runs/starter --extra data/real/regional-train -o runs/ablation
 
 `peers`: ours and the field's usual ones, structures only. `trade`: ours by encoder and input size, all heads.
-`amount`: ours by number of phantoms and by time.
+`amount`: ours by number of phantoms and by time. `ablation`: the last stage's parts, each left out once.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from training.recipe import LossWeights, Recipe, load_recipe
 from training.run_folder import RECIPE, Sources, hold_recipe, load_run, read_recipe
 
 _STARTER: Final = Path(__file__).parent / "recipes" / "starter.toml"
+_LAST: Final = Path(__file__).parent / "recipes" / "anatomy.toml"
 _TRIED: Final = 6
 _EPOCHS: Final = 8
 _STRUCTURES_ONLY: Final = LossWeights(landmarks=0, presence=0, view=0, gsus=0)
@@ -47,7 +50,7 @@ class Row:
     None where only structures were learnt; `foreign` is mean Dice on another simulator's frames, None without any.
     """
 
-    network: str
+    name: str
     input_px: int
     frames: int
     steps: int
@@ -58,22 +61,27 @@ class Row:
     view: float | None
     gsus: float | None
     foreign: float | None
+    foreign_by_structure: dict[str, float]
+    foreign_landmark: float | None
+    foreign_view: float | None
     ms: float
     megabytes: float
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is trained, and for which share of the comparison's minutes."""
+    """What is trained, for which share of the comparison's minutes, with which of the extra sets."""
 
     recipe: Recipe
     share: float = 1.0
+    name: str = ""
+    extras: bool = True
 
     @property
     def folder(self) -> str:
         """Its run's name."""
         recipe = self.recipe
-        return f"{recipe.network}-{recipe.input_px}px-{recipe.frames or 'all'}-{self.share:g}"
+        return f"{self.name or recipe.network}-{recipe.input_px}px-{recipe.frames or 'all'}-{self.share:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,16 @@ def candidates(table: str) -> tuple[Candidate, ...]:
     if table == "amount":
         fewer = tuple(Candidate(replace(recipe, frames=frames)) for frames in (300, 1000, 3000))
         return (*fewer, *(Candidate(recipe, share) for share in (0.25, 0.5, 1.0)))
-    raise ValueError(f"a table is peers, trade or amount, got {table!r}")
+    if table == "ablation":
+        return _ablation(load_recipe(_LAST))
+    raise ValueError(f"a table is peers, trade, amount or ablation, got {table!r}")
+
+
+def _ablation(whole: Recipe) -> tuple[Candidate, ...]:
+    """The whole recipe, then with each of its parts left out, then without the frames of other sets."""
+    parts = ("veil_share", "bend_share", "style_share", "fade_share")
+    without = (Candidate(replace(whole, **{part: 0.0}), name=f"no-{part.split('_')[0]}") for part in parts)  # type: ignore[arg-type]
+    return (Candidate(whole, name="whole"), *without, Candidate(whole, name="no-real", extras=False))
 
 
 def compare(
@@ -115,9 +132,9 @@ def compare(
     rows: list[Row] = []
     for trial in trials:
         run, px = out / trial.folder, trial.recipe.input_px
-        train(read_recipe(run), sources, run, resume=True)
+        train(read_recipe(run), sources if trial.extras else replace(sources, extra=()), run, resume=True)
         own, foreign = _whole(exams.own, px), () if exams.foreign is None else _whole(exams.foreign, px)
-        rows.append(_measure(run, own, foreign))
+        rows.append(replace(_measure(run, own, foreign), name=trial.name or trial.recipe.network))
         _write(tuple(rows), out)
     return tuple(rows)
 
@@ -148,24 +165,33 @@ def _measure(run: Path, examples: tuple[Example, ...], foreign: tuple[Example, .
     recipe, network = load_run(run)
     history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     dice = _dice(network, examples)
+    there = _dice(network, foreign) if foreign else np.zeros(0)
     ms, megabytes = _served(network, recipe)
     whole = recipe.losses != _STRUCTURES_ONLY
     figures = validate(network, examples, recipe, torch.device("cpu")) if whole else None
+    abroad = validate(network, foreign, recipe, torch.device("cpu")) if whole and foreign else None
     return Row(
-        network=recipe.network,
+        name=recipe.network,
         input_px=recipe.input_px,
         frames=recipe.frames,
         steps=recipe.steps * recipe.epochs,
         minutes=round(history[-1]["minutes"], 1),
         dice=round(float(np.nanmean(dice)), 4),
-        by_structure={name: round(float(value), 4) for name, value in zip(STRUCTURE_NAMES, dice, strict=True)},
+        by_structure=_named(dice),
         landmark=None if figures is None else round(figures.landmark_px / recipe.input_px, 5),
         view=None if figures is None else round(figures.view_accuracy, 4),
         gsus=None if figures is None else round(figures.gsus_exact, 4),
-        foreign=round(float(np.nanmean(_dice(network, foreign))), 4) if foreign else None,
+        foreign=round(float(np.nanmean(there)), 4) if foreign else None,
+        foreign_by_structure=_named(there) if foreign else {},
+        foreign_landmark=None if abroad is None else round(abroad.landmark_px / recipe.input_px, 5),
+        foreign_view=None if abroad is None else round(abroad.view_accuracy, 4),
         ms=round(ms, 2),
         megabytes=round(megabytes, 2),
     )
+
+
+def _named(dice: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in zip(STRUCTURE_NAMES, dice, strict=True)}
 
 
 def _dice(network: nn.Module, examples: tuple[Example, ...]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
@@ -208,7 +234,7 @@ def _served(network: nn.Module, recipe: Recipe) -> tuple[float, float]:
 
 def _write(rows: tuple[Row, ...], out: Path) -> None:
     (out / "table.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
-    names = (*(field.name for field in fields(Row) if field.name != "by_structure"), *STRUCTURE_NAMES)
+    names = (*(field.name for field in fields(Row) if "by_structure" not in field.name), *STRUCTURE_NAMES)
     cells = [[{**asdict(row), **row.by_structure}[name] for name in names] for row in rows]
     lines = ["| " + " | ".join(map(str, line)) + " |" for line in (names, ("---",) * len(names), *cells)]
     (out / "table.md").write_text("\n".join(lines) + "\n")
@@ -217,15 +243,18 @@ def _write(rows: tuple[Row, ...], out: Path) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", choices=("peers", "trade", "amount"))
+    parser.add_argument("table", choices=("peers", "trade", "amount", "ablation"))
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, help="a run that all go on from")
+    parser.add_argument("--extra", type=Path, action="append", default=[], help="a further set to learn from")
     parser.add_argument("--exam", type=Path, required=True)
     parser.add_argument("--foreign", type=Path)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("-o", "--out", type=Path, required=True)
     told = parser.parse_args()
     exams = Exams(told.exam, told.foreign)
-    compare(candidates(told.table), Sources(told.data), exams, told.minutes, told.out)
+    sources = Sources(told.data, tuple(told.extra), told.weights)
+    compare(candidates(told.table), sources, exams, told.minutes, told.out)
     sys.stdout.write((told.out / "table.md").read_text())
 
 

@@ -35,15 +35,26 @@ def test_a_comparison_writes_its_table(tmp_path, monkeypatch):
     small = tuple(replace(one, recipe=replace(one.recipe, input_px=64)) for one in chosen)
     exams = Exams(tmp_path / "set", tmp_path / "set")
     rows = compare(small, Sources(tmp_path / "set"), exams, 0.005, tmp_path / "out")
-    assert [row.network for row in rows] == ["hipnet", "lraspp"]
+    assert [row.name for row in rows] == ["hipnet", "lraspp"]
     assert all(0 <= row.dice <= 1 and row.ms > 0 and row.steps >= 1 for row in rows)
     assert rows[0].view is not None and rows[1].view is None
     assert [row.foreign for row in rows] == [row.dice for row in rows]
+    assert rows[0].foreign_view == rows[0].view and rows[0].foreign_by_structure == rows[0].by_structure
     table = (tmp_path / "out" / "table.md").read_text().splitlines()
     assert len(table) == 4
     assert table[0].count("|") == table[3].count("|")
 
 
+def test_an_ablation_leaves_out_one_part_each():
+    whole, *rest = candidates("ablation")
+    assert all(getattr(whole.recipe, part) > 0 for part in ("veil_share", "bend_share", "style_share", "fade_share"))
+    for one in rest:
+        gone = [part for part in ("veil", "bend", "style", "fade") if getattr(one.recipe, f"{part}_share") == 0]
+        assert one.name == f"no-{(gone or ['real'])[0]}"
+        assert len(gone) + (not one.extras) == 1
+    assert len({one.folder for one in (whole, *rest)}) == 6
+
+
 def test_an_unknown_table_is_refused():
-    with pytest.raises(ValueError, match="peers, trade or amount"):
+    with pytest.raises(ValueError, match="peers, trade, amount or ablation"):
         candidates("speed")
