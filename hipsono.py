@@ -327,6 +327,7 @@ def bench(
     tuning: Annotated[
         bool, typer.Option("--tune", help="Choose threads and workers by measurement, and keep it.")
     ] = False,
+    plot: Annotated[Path | None, typer.Option(help="A picture of the rows, PNG or SVG by its name.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     model: ModelOption = None,
 ) -> None:
@@ -345,6 +346,10 @@ def bench(
     pythons = (Path(sys.executable), *(peers_python or ()))
     report = measure(Plan(rounds, seconds, overload, pythons if peers else ()), model, say)
     sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
+    if plot is not None:
+        from serving.bench.plot import draw
+
+        draw(report, plot)
 
 
 @app.command()

@@ -7,6 +7,7 @@ figures    latencies and rates as rows, and the rows as a table
 page       the viewer in a real browser, from a made-up camera to the overlay
 tune       provider, threads and workers chosen by measurement
 steadiness landmark jitter on a still cine, lag on a moving one
+plot       the rows as a picture
 run        everything, in the order it is told
 peers/     the same network behind other servers, each a program of its own
 """
