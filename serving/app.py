@@ -215,6 +215,7 @@ def run_server(settings: Settings) -> None:
         proxy_headers=False,
         server_header=False,
         ws_max_size=int(settings.max_upload_mb * 1e6),
+        ws_per_message_deflate=False,
     )
 
 
