@@ -7,7 +7,7 @@ LABEL  := .venv-label
 BIN    := $(DEV)/bin
 PORT   ?= 8000
 
-.PHONY: demo test check format bench starter-model real-sets yardstick peers constraints clean help
+.PHONY: demo test check format bench soak starter-model real-sets yardstick peers constraints clean help
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -19,7 +19,7 @@ $(DEMO)/.done: pyproject.toml constraints.txt
 
 $(DEV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,link,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,link,archive,dev]'
 	@touch $@
 
 demo: $(DEMO)/.done  ## serve the viewer with phantom cines of the three hip views
@@ -82,6 +82,9 @@ define real_set
 	test -d data/real/$(1)-train || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part train -o data/real/$(1)-train
 	test -d data/real/$(1)-held || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part calibration -o data/real/$(1)-held
 endef
+
+soak: $(DEV)/.done  ## an archive's run killed at twenty random moments, each time gone on with (about three minutes)
+	HIPSONO_KILLS=20 $(BIN)/pytest tests/flow/test_archive.py
 
 yardstick: $(DEV)/.done  ## sixty wave-simulated frames of today's generator in data/yardstick (about eight minutes); tests/yardstick stays as it was rendered once
 	OMP_NUM_THREADS=1 $(BIN)/hipsono phantom --wave -n 60 --seed 5000000 -o data/yardstick

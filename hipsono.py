@@ -117,6 +117,27 @@ def read(
 
 
 @app.command()
+def grade(
+    archive: Annotated[Path, typer.Argument(help="A folder, zip, DICOMDIR or file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and the page.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that read; a core each without it.")] = None,
+    spacing_mm: Annotated[
+        str | None, typer.Option(help="ROW,COL in mm per pixel, for pictures without a scale.")
+    ] = None,
+    age_years: Annotated[float | None, typer.Option(help="Age of the patients, where files do not say.")] = None,
+    model: ModelOption = None,
+) -> None:
+    """Grade an archive of studies into tables and a page.  Example: hipsono grade studies/ -o graded"""
+    try:
+        from serving.archive.command import grade_archive
+    except ImportError as error:
+        fail(f"{error.name} is missing: install the extra with  pip install -e '.[archive]'")
+
+    raise SystemExit(grade_archive(archive, out, resume, workers, (spacing_mm, age_years, model)))
+
+
+@app.command()
 def watch(
     source: Annotated[
         str, typer.Option(help="A grabber's number or device file, an address (rtsp://), or a video.")

@@ -73,6 +73,8 @@ class Identity:
     series_uid: str
     sop_class_uid: str
     sop_instance_uid: str
+    modality: str
+    study_date: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -283,7 +285,8 @@ def _has_preamble(source: Path | bytes) -> bool:
 
 
 def _identity(header: Dataset) -> Identity:
-    names = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+    uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+    names = ("PatientID", *uids, "Modality", "StudyDate")
     return Identity(*(str(header.get(name) or "") for name in names))
 
 

@@ -3,10 +3,11 @@
 Sources: SOLAR hip grey-scale score, doi 10.1186/1471-2474-14-358 (shape of the capsule, never millimetres alone);
 power-Doppler counts after OMERACT and measured colour fractions after PMID 26070943; combined grade after
 EULAR-OMERACT 2017, doi 10.1136/rmdopen-2016-000428; normal capsule distance after Zuber 2017,
-doi 10.1186/s12969-017-0136-6 (its first and last age bands; a straight line between them is ours).
+doi 10.1186/s12969-017-0136-6 (its first and last age bands, medians and tenths; a straight line between them is ours).
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from model.findings import Findings
 from model.measure import Measurement
 
 SHAPES: Final = ("capsule normal", "capsule distended, concave", "capsule straight", "capsule convex")
+_TENTH_SD: Final = NormalDist().inv_cdf(0.9)
 _GRADES_OF_SHAPE: Final = {"concave": (0, 1), "straight": (2, 2), "convex": (3, 3)}
 
 
@@ -31,6 +33,8 @@ class GradeRules:
     calibrated_fractions: tuple[float, float] = (0.06, 0.12)
     normal_at_birth_mm: float = 3.7
     normal_at_sixteen_mm: float = 6.7
+    normal_tenths_at_birth_mm: tuple[float, float] = (3.3, 4.2)
+    normal_tenths_at_sixteen_mm: tuple[float, float] = (5.8, 7.3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,6 +185,18 @@ def combine(gsus: Gsus, pdus: Pdus) -> Combined:
 def normal_capsule_distance_mm(age_years: float, rules: GradeRules) -> float:
     """Median capsule distance of healthy hips at an age."""
     return float(np.interp(age_years, (0.5, 16.0), (rules.normal_at_birth_mm, rules.normal_at_sixteen_mm)))
+
+
+def capsule_percentile(distance_mm: float, age_years: float, rules: GradeRules) -> float:
+    """The share, in percent, of healthy hips of an age whose capsule distance is smaller.
+
+    A normal distribution on each side of the median, through the published 10th and 90th percentiles (Zuber 2017).
+    """
+    median = normal_capsule_distance_mm(age_years, rules)
+    side = 0 if distance_mm < median else 1
+    ends = (rules.normal_tenths_at_birth_mm[side], rules.normal_tenths_at_sixteen_mm[side])
+    tenth = float(np.interp(age_years, (0.5, 16.0), ends))
+    return 100 * NormalDist(median, abs(tenth - median) / _TENTH_SD).cdf(distance_mm)
 
 
 def _evidence(grade: int, measurements: tuple[Measurement, ...], age_years: float | None, rules: GradeRules) -> str:

@@ -15,6 +15,7 @@ from model.grade import (
     Gsus,
     Learned,
     Pdus,
+    capsule_percentile,
     combine,
     grade_gsus,
     grade_pdus,
@@ -269,6 +270,14 @@ def test_flow_in_a_normal_recess_wants_review():
     told = combine(Gsus(0, (1, 0, 0, 0), ""), Pdus(1, 1))
     assert told.grade is None
     assert "review" in (told.reason or "")
+
+
+def test_percentiles_by_age_pass_through_the_published_tenths():
+    rules = GradeRules()
+    for age, tenths in ((0.5, (3.3, 3.7, 4.2)), (16.0, (5.8, 6.7, 7.3)), (40.0, (5.8, 6.7, 7.3))):
+        for distance, percent in zip(tenths, (10, 50, 90), strict=True):
+            assert capsule_percentile(distance, age, rules) == pytest.approx(percent, abs=1e-6)
+    assert capsule_percentile(7.0, 5, rules) > capsule_percentile(7.0, 12, rules) > 50
 
 
 def test_normal_distance_by_age_has_the_published_ends():

@@ -1,0 +1,156 @@
+"""What a person calls an archive -> the files in it: a folder of any depth, a zip, what a DICOMDIR names, one file.
+
+for one in list_inputs(Path("archive")): ...
+
+What cannot be opened is handed over as a Failure like everything else that gives no frame; nothing is passed by.
+"""
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import pydicom
+from pydicom.uid import MediaStorageDirectoryStorage
+
+from datasets.files import HEAD_BYTES, kind_of
+
+MAX_MEMBER_BYTES: Final = 8 << 30
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
+
+
+class Why(StrEnum):
+    """Why an input gave no frame."""
+
+    NOT_A_PICTURE = "not a picture"
+    NOT_ULTRASOUND = "not ultrasound"
+    DUPLICATE = "duplicate"
+    UNREADABLE = "unreadable"
+    MISSING = "missing"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input without a frame, and what to do about it where something can be done."""
+
+    name: str
+    why: Why
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file or a zip's member. `name` is what tables call it: its path in the archive, a member after "!"."""
+
+    name: str
+    path: Path
+    member: str | None
+    size_bytes: int
+    changed_ns: int
+
+    def source(self) -> Path | bytes:
+        """The file's path, or the member's bytes. Raises OSError or BadZipFile where they cannot be had."""
+        if self.member is None:
+            return self.path
+        return _opened(self.path, self.changed_ns).read(self.member)
+
+    def head(self) -> bytes:
+        """Its first bytes, by which its kind is told."""
+        if self.member is None:
+            with self.path.open("rb") as file:
+                return file.read(HEAD_BYTES)
+        with _opened(self.path, self.changed_ns).open(self.member) as file:
+            return file.read(HEAD_BYTES)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, changed_ns: int) -> zipfile.ZipFile:
+    """A zip kept open: its directory is long to read where it has many members. `changed_ns` tells a new file apart."""
+    del changed_ns
+    return zipfile.ZipFile(path)
+
+
+def list_inputs(archive: Path) -> Iterator[Input | Failure]:
+    """Every file, sorted by path. Raises FileNotFoundError where the archive is not there."""
+    if not archive.exists():
+        raise FileNotFoundError(f"no archive at {archive}: give a folder, a zip, a DICOMDIR or a file")
+    if archive.is_dir():
+        for path in sorted(archive.rglob("*")):
+            if not path.is_dir():
+                yield from _file(path, path.relative_to(archive).as_posix())
+    elif _is_directory_record(archive):
+        yield from _named_by(archive)
+    else:
+        yield from _file(archive, archive.name)
+
+
+def _file(path: Path, name: str) -> Iterator[Input | Failure]:
+    try:
+        told = path.stat()
+        with path.open("rb") as file:
+            zipped = file.read(4) in _ZIP
+    except FileNotFoundError:
+        yield Failure(name, Why.MISSING, "a link to a file that is not there")
+        return
+    except OSError as error:
+        yield Failure(name, Why.UNREADABLE, f"it cannot be opened: {error.strerror}; check its rights")
+        return
+    if zipped:
+        yield from _members(path, name)
+    else:
+        yield Input(name, path, None, told.st_size, told.st_mtime_ns)
+
+
+def _members(path: Path, name: str) -> Iterator[Input | Failure]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [one for one in archive.infolist() if not one.is_dir()]
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+        yield Failure(name, Why.UNREADABLE, f"the zip cannot be opened: {error}; pack it again")
+        return
+    changed = path.stat().st_mtime_ns
+    for member in sorted(members, key=lambda one: one.filename):
+        called = f"{name}!{member.filename}"
+        if member.flag_bits & 1:
+            yield Failure(called, Why.UNREADABLE, "it is encrypted: unpack the zip with its password")
+        elif member.file_size > MAX_MEMBER_BYTES:
+            yield Failure(called, Why.UNREADABLE, f"it unpacks to {member.file_size} bytes: unpack the zip first")
+        else:
+            yield Input(called, path, member.filename, member.file_size, changed)
+
+
+def _is_directory_record(path: Path) -> bool:
+    with path.open("rb") as file:
+        if kind_of(file.read(HEAD_BYTES)) is None:
+            return False
+    return is_directory_record(path)
+
+
+def is_directory_record(path: Path) -> bool:
+    """Whether a DICOM file is a DICOMDIR: it names other files and shows nothing."""
+    try:
+        meta = pydicom.filereader.read_file_meta_info(path)
+    except Exception:  # pydicom raises many kinds on what is no DICOM
+        return False
+    return str(meta.get("MediaStorageSOPClassUID")) == MediaStorageDirectoryStorage
+
+
+def _named_by(directory: Path) -> Iterator[Input | Failure]:
+    """The files a DICOMDIR names, beside it."""
+    records = pydicom.dcmread(directory).get("DirectoryRecordSequence") or ()
+    named = {_path_of(record) for record in records if record.get("ReferencedFileID")}
+    for parts in sorted(named):
+        name, path = "/".join(parts), directory.parent.joinpath(*parts)
+        if path.is_file() and path.resolve().is_relative_to(directory.parent.resolve()):
+            yield from _file(path, name)
+        else:
+            yield Failure(name, Why.MISSING, "the DICOMDIR names it, but it is not there: copy the whole medium")
+
+
+def _path_of(record: pydicom.Dataset) -> tuple[str, ...]:
+    told = record.ReferencedFileID
+    return (str(told),) if isinstance(told, str) else tuple(str(part) for part in told)

@@ -1,0 +1,11 @@
+"""`hipsono grade`: years of studies read overnight, resumable, with a row for every input.
+
+plan     what there is to read, by study; what gives no frame, and why
+study    one study -> a row a frame, a row a hip, the deciding frames drawn
+tables   those rows as Arrow schemas; parts as Parquet, put together bit for bit the same
+parts    what is done, on disk: a folder a study, there whole or not at all
+pool     studies over processes; a file that kills its process is found and left out
+run      plan, read, write; begun, gone on with, or begun afresh
+command  the verb: progress and the summary
+page     the page to look at, without a server
+"""

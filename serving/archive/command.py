@@ -1,0 +1,70 @@
+"""`hipsono grade` from the command line: progress on the way, a summary at the end, what went wrong by name."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from datasets.files import FrameOptions
+from model.runtime import STARTER
+from serving.archive.run import EXPECTED, Job, Outcome, Progress, grade
+from serving.intake import parse_spacing
+
+Known = tuple[str | None, float | None, Path | None]
+"""What the call says of every frame, and the model: spacing "ROW,COL", age in years, ONNX file."""
+
+_PLAIN_EVERY_S: Final = 10.0
+_NAMED: Final = 20
+
+
+def grade_archive(archive: Path, out: Path, resume: bool, workers: int | None, known: Known) -> int:
+    """Grades and says so; 0 where every input was read or was none of ours, 1 where something is wrong with one."""
+    spacing, age_years, model = known
+    options = FrameOptions(parse_spacing(spacing) if spacing else None, age_years=age_years)
+    job = Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, options)
+    try:
+        outcome = grade(job, _say, _Meter())
+    except KeyboardInterrupt:
+        _say("stopped: what was read is kept, --resume goes on from there")
+        return 1
+    _sum_up(out, outcome)
+    return 1 if outcome.wrong else 0
+
+
+class _Meter:
+    """Progress: a line that renews itself on a terminal, a plain one now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._last = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        ended = progress.studies == progress.of_studies
+        if self._console.is_terminal:
+            self._console.print(progress.line, end="\n" if ended else "\r", highlight=False)
+        elif ended or time.monotonic() - self._last > _PLAIN_EVERY_S:
+            self._last = time.monotonic()
+            _say(progress.line)
+
+
+def _sum_up(out: Path, outcome: Outcome) -> None:
+    _say(
+        f"{outcome.frames} frames, {outcome.hips} hips, {outcome.failures} inputs without a frame or cut short, "
+        f"{outcome.wrong} of them with something wrong; {outcome.read_now} frames read now in {outcome.seconds:g} s"
+    )
+    rows = pq.read_table(out / "failures.parquet").to_pylist()
+    wrong = [row for row in rows if row["why"] not in EXPECTED]
+    for row in wrong[:_NAMED]:
+        _say(f"  {row['name']}: {row['reason']}")
+    if len(wrong) > _NAMED:
+        _say(f"  and {len(wrong) - _NAMED} more in failures.parquet")
+    _say(f"{out / 'index.html'} shows it all")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,111 @@
+"""What there is to read, study by study, before anything is decoded."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from pydicom.uid import MediaStorageDirectoryStorage
+
+from datasets.dicom import read_dicom
+from datasets.files import FileKind, kind_of
+from datasets.inputs import Failure, Input, Why, is_directory_record, list_inputs
+from datasets.picture import UnreadableFile
+
+ULTRASOUND: Final = frozenset({"US", "IVUS", "OT", ""})
+"""Modalities that are read: ultrasound, and what does not say (frame grabbers and converted pictures are "other")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file to be read. `sop_uid` is empty and `frames` 1 for a picture, 0 for a video, whose length is not known."""
+
+    input: Input
+    kind: FileKind
+    sop_uid: str = ""
+    frames: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The files of a study: those of one Study Instance UID, or the pictures and videos of one folder."""
+
+    name: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Studies sorted by name, and what gives no frame."""
+
+    studies: tuple[Study, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def files(self) -> int:
+        return sum(len(study.items) for study in self.studies)
+
+    @property
+    def frames(self) -> int:
+        return sum(item.frames for study in self.studies for item in study.items)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(item.input.size_bytes for study in self.studies for item in study.items)
+
+
+def make_plan(archive: Path, told: Callable[[int], None] = lambda _: None) -> Plan:
+    """Looks at every file's header; `told` hears how many were looked at. Raises FileNotFoundError."""
+    studies: dict[str, list[Item]] = defaultdict(list)
+    failures: list[Failure] = []
+    first_with: dict[str, str] = {}
+    for count, one in enumerate(list_inputs(archive), start=1):
+        looked_at = one if isinstance(one, Failure) else _look_at(one)
+        if isinstance(looked_at, Failure):
+            failures.append(looked_at)
+        else:
+            study, item = looked_at
+            earlier = first_with.setdefault(item.sop_uid or item.input.name, item.input.name)
+            if earlier == item.input.name:
+                studies[study].append(item)
+            else:
+                reason = f"the same instance as {earlier}"
+                failures.append(Failure(item.input.name, Why.DUPLICATE, reason))
+        told(count)
+    return Plan(tuple(Study(name, tuple(studies[name])) for name in sorted(studies)), tuple(failures))
+
+
+def _look_at(one: Input) -> tuple[str, Item] | Failure:
+    """The study a file belongs to and what it is, by its header alone."""
+    try:
+        kind = kind_of(one.head())
+        if one.size_bytes == 0:
+            return Failure(one.name, Why.UNREADABLE, "the file is empty: get it again from the archive")
+        if kind is None:
+            return Failure(one.name, Why.NOT_A_PICTURE, "it is no picture, DICOM file or video by its content")
+        if kind is not FileKind.DICOM:
+            return _folder_of(one), Item(one, kind, frames=0 if kind is FileKind.VIDEO else 1)
+        return _look_at_dicom(one)
+    except UnreadableFile as error:
+        return Failure(one.name, Why.UNREADABLE, f"{error.problem}; {error.remedy}")
+    except Exception as error:  # a zip's member fails in as many ways as there are compressions
+        return Failure(one.name, Why.UNREADABLE, f"it cannot be opened: {error}")
+
+
+def _look_at_dicom(one: Input) -> tuple[str, Item] | Failure:
+    source = one.source()
+    if isinstance(source, Path) and is_directory_record(source):
+        return Failure(
+            one.name, Why.NOT_A_PICTURE, f"a DICOMDIR ({MediaStorageDirectoryStorage.name}) names other files"
+        )
+    cine = read_dicom(source, one.name)
+    identity = cine.identity
+    if identity.modality not in ULTRASOUND:
+        return Failure(one.name, Why.NOT_ULTRASOUND, f"its modality is {identity.modality}")
+    item = Item(one, FileKind.DICOM, identity.sop_instance_uid, len(cine))
+    return identity.study_uid or _folder_of(one), item
+
+
+def _folder_of(one: Input) -> str:
+    return PurePosixPath(one.name.replace("!", "/")).parent.as_posix()

@@ -1,0 +1,111 @@
+"""Studies over processes, a network in each; a study that kills its process is found and told, and the others go on."""
+
+import multiprocessing
+import signal
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import cv2
+
+from datasets.files import FrameOptions
+from model.grade import GradeRules
+from model.reading import Reader
+from model.runtime import Session
+from serving.archive.parts import Parts
+from serving.archive.plan import Study
+from serving.archive.study import read_study
+
+_AHEAD: Final = 2
+"""Studies handed out for each process: the next waits there when one is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What every process is started with."""
+
+    model: Path
+    parts: Path
+    digest: str
+    options: FrameOptions
+    rules: GradeRules
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A study that was read and written: how many frames, how many files that gave none or not all."""
+
+    study: Study
+    frames: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A study that killed the process that read it, alone."""
+
+    study: Study
+
+
+def read_all(studies: Iterable[Study], setup: Setup, workers: int) -> Iterator[Done | Died]:
+    """Reads and writes studies, in whatever order they are ready. Raises OSError where a part cannot be written."""
+    waiting = iter(studies)
+    while True:
+        suspects = yield from _until_broken(waiting, setup, workers)
+        if suspects is None:
+            return
+        for suspect in suspects:
+            left = yield from _until_broken(iter((suspect,)), setup, 1)
+            if left is not None:
+                yield Died(suspect)
+
+
+def _until_broken(
+    waiting: Iterator[Study], setup: Setup, workers: int
+) -> Generator[Done, None, tuple[Study, ...] | None]:
+    """Reads on until all is done (None), or until a process dies: then the studies that were at work."""
+    at_work: dict[Future[Done], Study] = {}
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (setup,))
+    try:
+        while True:
+            for study in islice(waiting, _AHEAD * workers - len(at_work)):
+                at_work[pool.submit(_read, study)] = study
+            if not at_work:
+                return None
+            for future in wait(at_work, return_when=FIRST_COMPLETED).done:
+                yield future.result()
+                del at_work[future]
+    except BrokenProcessPool:
+        return tuple(at_work.values())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Worker:
+    """A process's own network."""
+
+    def __init__(self, setup: Setup) -> None:
+        cv2.setNumThreads(1)
+        self.setup = setup
+        self.reader = Reader(Session(setup.model, threads=1), setup.rules)
+        self.parts = Parts(setup.parts, setup.digest)
+
+
+_worker: _Worker | None = None
+
+
+def _start(setup: Setup) -> None:
+    global _worker  # noqa: PLW0603 - a process pool hands its workers nothing else
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker = _Worker(setup)
+
+
+def _read(study: Study) -> Done:
+    assert _worker is not None, "the pool starts every process with a network"
+    read = read_study(study, _worker.reader, _worker.setup.options, _worker.setup.rules)
+    _worker.parts.write(_worker.parts.name(study), read)
+    return Done(study, read.readings.num_rows, len(read.failures))

@@ -1,0 +1,191 @@
+"""An archive graded: planned, read, put together; begun, gone on with, or begun afresh."""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import onnxruntime
+import pyarrow as pa
+
+from datasets.files import FrameOptions
+from datasets.inputs import Failure, Why
+from model.grade import GradeRules
+from model.reading import SCHEMA
+from model.runtime import STARTER, Session
+from serving.archive.page import write_page
+from serving.archive.parts import Parts
+from serving.archive.plan import Plan, Study, make_plan
+from serving.archive.pool import Done, Setup, read_all
+from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
+
+RUN: Final = "run.json"
+_PARTS: Final = "parts"
+EXPECTED: Final = frozenset({Why.NOT_A_PICTURE, Why.NOT_ULTRASOUND, Why.DUPLICATE})
+"""Why an input may give no frame without anything being wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is asked for. `workers` processes read; `known` is what the caller knows of every frame."""
+
+    archive: Path
+    out: Path
+    model: Path = STARTER
+    workers: int = os.cpu_count() or 1
+    resume: bool = False
+    known: FrameOptions = field(default_factory=FrameOptions)
+    rules: GradeRules = field(default_factory=GradeRules)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it: rows in all, frames and studies read now, and the inputs with something wrong."""
+
+    frames: int
+    hips: int
+    failures: int
+    wrong: int
+    read_now: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is: studies and frames done of those to do now, and the seconds since it began to read."""
+
+    studies: int
+    of_studies: int
+    frames: int
+    seconds: float
+
+    @property
+    def line(self) -> str:
+        """Done, rate, and the time left at that rate."""
+        rate = self.frames / max(self.seconds, 1e-9)
+        left = self.seconds * (self.of_studies - self.studies) / max(self.studies, 1)
+        return f"{self.studies} of {self.of_studies} studies, {rate:.1f} frames/s, {_clock(left)} left"
+
+
+def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None] = lambda _: None) -> Outcome:
+    """Grades an archive into `job.out`.
+
+    Raises FileNotFoundError without archive or model, ValueError where the folder holds another run, OSError where a
+    result cannot be written; everything else that goes wrong is a row in failures.parquet.
+    """
+    began = time.monotonic()
+    settings = _settings(job)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    _enter(job, digest, say)
+    plan = make_plan(job.archive)
+    say(f"{plan.files} files of {len(plan.studies)} studies, {plan.size_bytes / 1e6:.0f} MB, {plan.frames} frames")
+    parts = Parts(job.out / _PARTS, digest)
+    names = {parts.name(study): study for study in plan.studies}
+    if dropped := parts.keep_only(frozenset(names)):
+        say(f"{dropped} studies were read otherwise, or their files have changed: they are read again")
+    left = [study for name, study in names.items() if not parts.has(name)]
+    if len(left) < len(plan.studies):
+        say(f"{len(plan.studies) - len(left)} studies are done already")
+    read_now, died = _read(left, Setup(job.model, parts.folder, digest, job.known, job.rules), job.workers, heard)
+    failures = _all_failures(plan, parts, names, died)
+    counts = _put_together(job.out, parts, names, failures)
+    outcome = Outcome(
+        counts["readings"],
+        counts["hips"],
+        len(failures),
+        sum(one.why not in EXPECTED for one in failures),
+        read_now,
+        round(time.monotonic() - began, 1),
+    )
+    write_page(job.out, parts, tuple(names), failures, settings)
+    _note(job.out, digest, settings, asdict(outcome))
+    return outcome
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    """Everything but the files that a reading depends on."""
+    session = Session(job.model, threads=1)
+    return {
+        "schema": SCHEMA,
+        "model": {"name": session.spec.name, "version": session.spec.version, "sha256": session.sha256},
+        "trained_on": session.spec.trained_on,
+        "rules": asdict(job.rules),
+        "known": asdict(job.known),
+        "onnxruntime": onnxruntime.__version__,
+        "opencv": cv2.__version__,
+        "machine": platform.machine(),
+    }
+
+
+def _enter(job: Job, digest: str, say: Callable[[str], None]) -> None:
+    """Takes the folder for this run. Raises ValueError where it holds one and nobody asked to go on."""
+    note = job.out / RUN
+    if note.exists() and not job.resume:
+        raise ValueError(f"{job.out} holds a run: add --resume to go on with it, or give another folder")
+    if note.exists() and json.loads(note.read_text())["digest"] != digest:
+        say("the model or a setting has changed since: everything is read afresh")
+    if not note.exists() and job.out.exists() and any(path.name[0] != "." for path in job.out.iterdir()):
+        raise ValueError(f"{job.out} is not empty and holds no run: give a new folder")
+    job.out.mkdir(parents=True, exist_ok=True)
+    _note(job.out, digest, {}, None)
+
+
+def _note(out: Path, digest: str, settings: dict[str, Any], outcome: dict[str, Any] | None) -> None:
+    told = {"digest": digest, "finished": outcome is not None, "settings": settings, "outcome": outcome}
+    _whole(out / RUN, json.dumps(told, indent=1, default=str).encode())
+
+
+def _read(
+    left: list[Study], setup: Setup, workers: int, heard: Callable[[Progress], None]
+) -> tuple[int, tuple[Study, ...]]:
+    frames, died, began = 0, [], time.monotonic()
+    for count, one in enumerate(read_all(left, setup, workers), start=1):
+        if isinstance(one, Done):
+            frames += one.frames
+        else:
+            died.append(one.study)
+        heard(Progress(count, len(left), frames, time.monotonic() - began))
+    return frames, tuple(died)
+
+
+def _all_failures(plan: Plan, parts: Parts, names: dict[str, Study], died: tuple[Study, ...]) -> list[Failure]:
+    """Of planning, of reading, and of files that killed their process; sorted by name."""
+    told = list(plan.failures)
+    for table in parts.rows("failures", (name for name, study in names.items() if study not in died)):
+        told += [Failure(row["name"], Why(row["why"]), row["reason"]) for row in table.to_pylist()]
+    reason = "the process that read its study died: read its files one by one with `hipsono read`"
+    told += [Failure(item.input.name, Why.CRASHED, reason) for study in died for item in study.items]
+    return sorted(told, key=lambda one: (one.name, one.why))
+
+
+def _put_together(out: Path, parts: Parts, names: dict[str, Study], failures: list[Failure]) -> dict[str, int]:
+    """The three tables, each whole or as it was before; how many rows each has."""
+    done = [name for name in names if parts.has(name)]
+    sources: dict[str, tuple[pa.Schema, Iterator[pa.Table]]] = {
+        "readings": (READINGS, parts.rows("readings", done)),
+        "hips": (HIPS, parts.rows("hips", done)),
+        "failures": (FAILURES, iter((failures_table(failures),))),
+    }
+    counts = {}
+    for table, (schema, rows) in sources.items():
+        unfinished = out / f".{table}.part"
+        counts[table] = write_table(rows, schema, unfinished)
+        unfinished.replace(out / f"{table}.parquet")
+    return counts
+
+
+def _whole(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

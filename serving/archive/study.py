@@ -1,0 +1,173 @@
+"""One study -> a row a frame, a row a hip, the frame that decided each hip, and what could not be read."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import pyarrow as pa
+
+from datasets.dicom import Identity, read_dicom
+from datasets.files import FileKind, FrameOptions, read_frames
+from datasets.inputs import Failure, Why
+from datasets.picture import UnreadableFile
+from model.anatomy import Laterality, View
+from model.cine import CineGrade
+from model.frame import Frame
+from model.grade import Combined, GradeRules, Gsus, Pdus, capsule_percentile, combine
+from model.reading import Reader, Reading
+from serving.archive.plan import Item, Study
+from serving.archive.tables import FrameSource, HipRow, ReadingRows
+
+_NOBODY: Final = Identity("", "", "", "", "", "", "")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deciding:
+    """A frame that decides a hip, with its reading: what a person looks at."""
+
+    source: FrameSource
+    frame: Frame
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRead:
+    """Everything of one study; `readings` a row a frame."""
+
+    readings: pa.Table
+    hips: tuple[HipRow, ...]
+    failures: tuple[Failure, ...]
+    deciding: tuple[Deciding, ...]
+
+
+def read_study(study: Study, reader: Reader, options: FrameOptions, rules: GradeRules) -> StudyRead:
+    """Reads every frame of every file. One that cannot be read to its end is a failure; its frames until then stay."""
+    rows = ReadingRows()
+    failures: list[Failure] = []
+    hips: dict[Laterality, _Hip] = {}
+    for item in study.items:
+        try:
+            for identity, frame in _frames(item):
+                known = options.apply(frame)
+                seen = Deciding(FrameSource(study.name, item.input.name, identity), known, reader.read(known))
+                rows.add(seen.source, seen.reading)
+                hips.setdefault(known.laterality, _Hip(known.laterality)).see(seen)
+        except UnreadableFile as error:
+            failures.append(Failure(item.input.name, Why.UNREADABLE, f"{error.problem}; {error.remedy}"))
+        except Exception as error:  # one poisoned file never stops an archive, whatever it does
+            failures.append(Failure(item.input.name, Why.UNREADABLE, f"{type(error).__name__}: {error}"))
+    ordered = [hips[side] for side in Laterality if side in hips]
+    told = _compared(tuple(hip.row(rules) for hip in ordered))
+    deciding = tuple(hip.decided for hip in ordered if hip.decided is not None)
+    return StudyRead(rows.table(), told, tuple(failures), deciding)
+
+
+def _frames(item: Item) -> Iterator[tuple[Identity, Frame]]:
+    source = item.input.source()
+    if item.kind is FileKind.DICOM:
+        cine = read_dicom(source, item.input.name)
+        yield from ((cine.identity, frame) for frame in cine.frames())
+    else:
+        yield from ((_NOBODY, frame) for frame in read_frames(source, name=item.input.name))
+
+
+@dataclass(slots=True)
+class _Hip:
+    """What is remembered of a hip while its frames go by: of the frames themselves only those that may decide."""
+
+    side: Laterality
+    frames: int = 0
+    view_frames: int = 0
+    first: FrameSource | None = None
+    age_years: float | None = None
+    grade: CineGrade = field(default_factory=CineGrade)
+    best: dict[int, Deciding] = field(default_factory=dict)
+    flow: Pdus = field(default_factory=lambda: Pdus(None, None, "no Doppler picture"))
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def see(self, seen: Deciding) -> None:
+        """One more frame, numbered by its place among the hip's frames."""
+        self.first = self.first or seen.source
+        self.age_years = seen.frame.age_years if self.age_years is None else self.age_years
+        if seen.reading.view.name is View.LONGITUDINAL:
+            self.view_frames += 1
+            self._weigh(seen)
+        flow = seen.reading.solar.pdus
+        if flow.calibrated is not None and (self.flow.calibrated is None or flow.calibrated > self.flow.calibrated):
+            self.flow = flow
+        self.frames += 1
+
+    def _weigh(self, seen: Deciding) -> None:
+        gsus = seen.reading.solar.gsus
+        before, self.grade = self.grade, self.grade.seen(gsus, self.frames)
+        if self.grade is before:
+            self.reasons[gsus.review or gsus.reason or "no grade"] += 1
+        for grade, (_, index) in enumerate(self.grade.best):
+            if index == self.frames:
+                self.best[grade] = seen
+
+    @property
+    def decided(self) -> Deciding | None:
+        """The frame that shows the hip's grade most clearly."""
+        return None if self.grade.grade is None else self.best[self.grade.grade]
+
+    def row(self, rules: GradeRules) -> HipRow:
+        """The hip's row, but for the difference to the other side."""
+        assert self.first is not None, "a hip is begun by its first frame"
+        decided, gsus = self.decided, self._gsus()
+        combined = Combined(None) if decided is None else combine(gsus, self.flow)
+        distance, spread = (None, None) if decided is None else _distance(decided.reading)
+        percentile = None
+        if distance is not None and self.age_years is not None:
+            percentile = capsule_percentile(distance, self.age_years, rules)
+        return HipRow(
+            study=self.first.study,
+            patient_id=self.first.identity.patient_id,
+            study_date=self.first.identity.study_date,
+            hip=self.side,
+            age_years=self.age_years,
+            frames=self.frames,
+            view_frames=self.view_frames,
+            graded_frames=self.grade.frames,
+            gsus=gsus.grade,
+            probabilities=gsus.probabilities,
+            evidence=gsus.evidence,
+            pdus_literal=self.flow.literal,
+            pdus_calibrated=self.flow.calibrated,
+            combined=combined.grade,
+            review=combined.reason,
+            reason=gsus.reason,
+            capsule_distance_mm=distance,
+            capsule_spread_mm=spread,
+            capsule_percentile=percentile,
+            deciding_source=None if decided is None else decided.source.source,
+            deciding_frame=None if decided is None else decided.reading.frame.index,
+        )
+
+    def _gsus(self) -> Gsus:
+        decided = self.decided
+        if decided is None:
+            return Gsus(None, (), "", self._why_not())
+        return Gsus(self.grade.grade, self.grade.probabilities or (), decided.reading.solar.gsus.evidence)
+
+    def _why_not(self) -> str:
+        if not self.view_frames:
+            return f"no anterior longitudinal view among {self.frames} frames"
+        reason, count = self.reasons.most_common(1)[0]
+        return f"{reason} ({count} of {self.view_frames} longitudinal frames)"
+
+
+def _distance(reading: Reading) -> tuple[float | None, float | None]:
+    found = next((one for one in reading.measurements if one.name == "capsule_distance"), None)
+    return (None, None) if found is None else (found.value, found.spread)
+
+
+def _compared(hips: tuple[HipRow, ...]) -> tuple[HipRow, ...]:
+    """With the side difference, where both sides of a study have a distance."""
+    distance = {hip.hip: hip.capsule_distance_mm for hip in hips}
+    left, right = distance.get(Laterality.LEFT), distance.get(Laterality.RIGHT)
+    if left is None or right is None:
+        return hips
+    difference = {Laterality.LEFT: left - right, Laterality.RIGHT: right - left}
+    return tuple(replace(hip, side_difference_mm=difference.get(hip.hip)) for hip in hips)

@@ -1,0 +1,204 @@
+"""An archive's tables: every input accounted for, hips judged over their frames, the same however a run was cut."""
+
+import os
+import shutil
+import zipfile
+from dataclasses import dataclass, replace
+
+import cv2
+import pyarrow.parquet as pq
+import pydicom
+import pytest
+
+from datasets.dicom_write import write_dicom
+from datasets.files import FileKind, FrameOptions
+from datasets.inputs import Failure, Input, Why
+from datasets.phantom.cine import cine
+from model.anatomy import Laterality, View
+from model.grade import GradeRules
+from model.runtime import STARTER
+from serving.archive.plan import Item, Study, make_plan
+from serving.archive.pool import Died, Done, Setup, read_all
+from serving.archive.run import Job, grade
+from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
+
+GRADED, OTHER = 3_000_097, 3_000_016
+TABLES = ("readings", "hips", "failures")
+DULL = Failure("", Why.DUPLICATE, "")
+
+
+def silent(_):
+    pass
+
+
+def dicom(path, seed, view, frames=2, **changes):
+    """A phantom cine as a file, with attributes changed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_dicom(list(cine(seed, view, frames)), path)
+    if changes:
+        header = pydicom.dcmread(path)
+        for name, value in changes.items():
+            setattr(header, name, value)
+        header.save_as(path)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Two studies with a graded hip each, one of them of both sides, and one of everything that is no frame."""
+    folder = tmp_path_factory.mktemp("archive")
+    dicom(folder / "one" / "left.dcm", GRADED, View.LONGITUDINAL, ImageLaterality="L", StudyInstanceUID="1.2.3")
+    dicom(folder / "one" / "right.dcm", GRADED + 9, View.LONGITUDINAL, ImageLaterality="R", StudyInstanceUID="1.2.3")
+    dicom(folder / "two.dcm", OTHER, View.ILIOPECTINEAL)
+    dicom(folder / "ct.dcm", OTHER + 1, View.ILIOPECTINEAL, Modality="CT")
+    shutil.copy(folder / "two.dcm", folder / "two again.dcm")
+    whole = (folder / "two.dcm").read_bytes()
+    (folder / "cut.dcm").write_bytes(whole[: len(whole) // 3])
+    (folder / "empty.dcm").write_bytes(b"")
+    (folder / "notes.txt").write_text("not a picture")
+    frame = next(iter(cine(GRADED, View.LONGITUDINAL, 1))).frame
+    picture = cv2.imencode(".png", frame.grey)[1].tobytes()
+    with zipfile.ZipFile(folder / "more.zip", "w") as packed:
+        packed.writestr("hip.png", picture)
+        packed.writestr("broken.png", picture[: len(picture) // 2])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graded(archive, tmp_path_factory):
+    out = tmp_path_factory.mktemp("graded")
+    outcome = grade(Job(archive, out, workers=1), silent)
+    return out, outcome
+
+
+def rows(out, table):
+    return pq.read_table(out / f"{table}.parquet").to_pylist()
+
+
+def contents(out):
+    return {table: (out / f"{table}.parquet").read_bytes() for table in TABLES}
+
+
+def test_every_input_is_read_or_told_with_its_reason(archive, graded):
+    out, outcome = graded
+    told = {row["name"]: row["why"] for row in rows(out, "failures")}
+    assert told == {
+        "ct.dcm": Why.NOT_ULTRASOUND, "cut.dcm": Why.UNREADABLE, "empty.dcm": Why.UNREADABLE,
+        "more.zip!broken.png": Why.UNREADABLE, "notes.txt": Why.NOT_A_PICTURE, "two.dcm": Why.DUPLICATE,
+    }  # fmt: skip
+    read = {row["source"] for row in rows(out, "readings")}
+    assert read == {"one/left.dcm", "one/right.dcm", "two again.dcm", "more.zip!hip.png"}
+    assert (outcome.frames, outcome.read_now, outcome.wrong) == (7, 7, 3)
+
+
+def test_a_hip_is_judged_over_its_frames(graded):
+    out, _ = graded
+    hips = {(row["study"], row["hip"]): row for row in rows(out, "hips")}
+    left, right = hips["1.2.3", "left"], hips["1.2.3", "right"]
+    assert left["gsus"] == 2 and left["graded_frames"] == 2
+    assert left["deciding_source"] == "one/left.dcm"
+    assert 0 <= left["capsule_percentile"] <= 100
+    assert left["side_difference_mm"] == pytest.approx(left["capsule_distance_mm"] - right["capsule_distance_mm"])
+    assert right["side_difference_mm"] == pytest.approx(-left["side_difference_mm"])
+    (other,) = (row for (study, _), row in hips.items() if row["deciding_source"] is None)
+    assert other["gsus"] is None and "no anterior longitudinal view among 2 frames" in other["reason"]
+
+
+def test_the_page_stands_alone_and_shows_the_deciding_frames(graded):
+    out, _ = graded
+    page = (out / "index.html").read_text()
+    assert "http://" not in page and "https://" not in page
+    assert "Not a medical device" in page.capitalize() or "not a medical device" in page
+    pictures = [part.split('"')[0] for part in page.split('src="')[1:]]
+    assert pictures and all(cv2.imread(str(out / picture)) is not None for picture in pictures)
+    assert "notes.txt" in page and "two again.dcm" in page
+
+
+def test_going_on_reads_nothing_twice_and_changes_nothing(archive, graded):
+    out, _ = graded
+    before = contents(out)
+    assert grade(Job(archive, out, workers=1, resume=True), silent).read_now == 0
+    assert contents(out) == before
+
+
+def test_a_run_elsewhere_with_other_workers_gives_the_same_tables(archive, graded, tmp_path):
+    grade(Job(archive, tmp_path / "out", workers=2), silent)
+    assert contents(tmp_path / "out") == contents(graded[0])
+
+
+def test_a_changed_file_alone_is_read_again(archive, graded, tmp_path):
+    out, moved = tmp_path / "out", tmp_path / "archive"
+    shutil.copytree(archive, moved, copy_function=shutil.copy2)
+    shutil.copytree(graded[0], out)
+    os.utime(moved / "more.zip", ns=(1, 1))
+    assert grade(Job(moved, out, workers=1, resume=True), silent).read_now == 1
+    assert contents(out) == contents(graded[0])
+
+
+def test_a_changed_setting_begins_afresh_and_says_so(archive, graded, tmp_path):
+    shutil.copytree(graded[0], tmp_path / "out")
+    heard = []
+    rules = GradeRules(version="other", straight_ratio=0.5)
+    outcome = grade(Job(archive, tmp_path / "out", workers=1, resume=True, rules=rules), heard.append)
+    assert outcome.read_now == 7
+    assert any("read afresh" in line for line in heard)
+
+
+def test_another_run_in_the_folder_is_not_overwritten(archive, graded, tmp_path):
+    with pytest.raises(ValueError, match="--resume"):
+        grade(Job(archive, graded[0]), silent)
+    (tmp_path / "something").write_text("else")
+    with pytest.raises(ValueError, match="not empty"):
+        grade(Job(archive, tmp_path), silent)
+
+
+def test_what_was_left_unfinished_is_swept_away(archive, graded, tmp_path):
+    shutil.copytree(graded[0], tmp_path / "out")
+    (tmp_path / "out" / "parts" / ".half.123").mkdir()
+    grade(Job(archive, tmp_path / "out", workers=1, resume=True), silent)
+    assert not [path for path in (tmp_path / "out" / "parts").iterdir() if path.name.startswith(".")]
+    assert contents(tmp_path / "out") == contents(graded[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Deadly(Input):
+    """A file whose decoder brings its process down."""
+
+    def source(self):
+        os._exit(9)
+
+
+def test_a_file_that_kills_its_process_costs_its_own_study_alone(archive, tmp_path):
+    plan = make_plan(archive)
+    item = plan.studies[0].items[0]
+    deadly = Deadly(item.input.name, item.input.path, None, 1, 1)
+    killer = Study("killer", (Item(deadly, FileKind.DICOM),))
+    setup = Setup(STARTER, tmp_path / "parts", "digest", FrameOptions(), GradeRules())
+    told = list(read_all([plan.studies[0], killer, *plan.studies[1:]], setup, 2))
+    assert [one.study.name for one in told if isinstance(one, Died)] == ["killer"]
+    assert {one.study for one in told if isinstance(one, Done)} == set(plan.studies)
+
+
+def test_what_the_caller_knows_goes_before_the_files(archive, tmp_path):
+    known = FrameOptions(spacing_mm=(0.2, 0.2), laterality=Laterality.RIGHT, age_years=7.0)
+    grade(Job(archive, tmp_path / "out", workers=1, known=known), silent)
+    assert {row["spacing_row_mm"] for row in rows(tmp_path / "out", "readings")} == {0.2}
+    assert {(row["hip"], row["age_years"]) for row in rows(tmp_path / "out", "hips")} == {("right", 7.0)}
+
+
+def test_a_table_does_not_depend_on_how_its_rows_came(tmp_path, monkeypatch):
+    monkeypatch.setattr("serving.archive.tables.ROWS_A_GROUP", 7)
+    table = failures_table([replace(DULL, name=str(k)) for k in range(30)])
+    for name, sizes in (("a", (30,)), ("b", (1, 13, 2, 14)), ("c", (7,) * 4 + (2,))):
+        starts = [sum(sizes[:k]) for k in range(len(sizes))]
+        parts = (table.slice(start, size) for start, size in zip(starts, sizes, strict=True))
+        assert write_table(parts, FAILURES, tmp_path / name) == 30
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
+    assert pq.ParquetFile(tmp_path / "a").num_row_groups == 5
+
+
+def test_an_empty_archive_gives_empty_tables(tmp_path):
+    (tmp_path / "archive").mkdir()
+    grade(Job(tmp_path / "archive", tmp_path / "out"), silent)
+    for table, schema in (("readings", READINGS), ("hips", HIPS), ("failures", FAILURES)):
+        assert pq.read_schema(tmp_path / "out" / f"{table}.parquet").equals(schema)
+        assert rows(tmp_path / "out", table) == []
