@@ -5,6 +5,7 @@ to stderr.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -122,19 +123,27 @@ def grade(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and the page.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that read; a core each without it.")] = None,
+    sr: Annotated[bool, typer.Option("--sr", help="A DICOM report of each file.")] = False,
+    seg: Annotated[bool, typer.Option("--seg", help="A DICOM segmentation of each file.")] = False,
+    overlays: Annotated[bool, typer.Option("--overlays", help="Annotated frames as DICOM secondary captures.")] = False,
     spacing_mm: Annotated[
         str | None, typer.Option(help="ROW,COL in mm per pixel, for pictures without a scale.")
     ] = None,
     age_years: Annotated[float | None, typer.Option(help="Age of the patients, where files do not say.")] = None,
     model: ModelOption = None,
 ) -> None:
-    """Grade an archive of studies into tables and a page.  Example: hipsono grade studies/ -o graded"""
+    """Grade an archive of studies into tables and a page.  Example: hipsono grade studies/ -o graded --sr --seg"""
     try:
-        from serving.archive.command import grade_archive
+        from serving.archive.command import asked_of, grade_archive
+        from serving.archive.results import Result
+        from serving.archive.run import Job
     except ImportError as error:
         fail(f"{error.name} is missing: install the extra with  pip install -e '.[archive]'")
+    from model.runtime import STARTER
 
-    raise SystemExit(grade_archive(archive, out, resume, workers, (spacing_mm, age_years, model)))
+    kinds = {Result.REPORT: sr, Result.SEGMENTATION: seg, Result.OVERLAY: overlays}
+    asked = asked_of((spacing_mm, age_years), frozenset(kind for kind, wanted in kinds.items() if wanted))
+    raise SystemExit(grade_archive(Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, asked)))
 
 
 @app.command()

@@ -16,6 +16,7 @@ watch     a frame grabber, a network stream or a video
 igtl      OpenIGTLink, receive DICOM by C-STORE (extra `link`)
 demo      phantom cines for the viewer
 batch     files and folders -> lines
+dicom_out/ readings as DICOM objects (extra `archive`)
 archive/  whole archives into tables (extra `archive`)
 bench/    this server beside its floor and its peers, in one run (extra `bench`)
 about     versions, providers, model

@@ -1,6 +1,5 @@
 """`hipsono grade` from the command line: progress on the way, a summary at the end, what went wrong by name."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -10,28 +9,32 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from datasets.files import FrameOptions
-from model.runtime import STARTER
+from serving.archive.results import Result
 from serving.archive.run import EXPECTED, Job, Outcome, Progress, grade
+from serving.archive.study import Asked
 from serving.intake import parse_spacing
 
-Known = tuple[str | None, float | None, Path | None]
-"""What the call says of every frame, and the model: spacing "ROW,COL", age in years, ONNX file."""
+Known = tuple[str | None, float | None]
+"""What the call says of every frame: spacing "ROW,COL", age in years."""
 
 _PLAIN_EVERY_S: Final = 10.0
 _NAMED: Final = 20
 
 
-def grade_archive(archive: Path, out: Path, resume: bool, workers: int | None, known: Known) -> int:
+def asked_of(known: Known, results: frozenset[Result]) -> Asked:
+    """What the call asks of every study. Raises ValueError for a spacing that is none."""
+    spacing, age_years = known
+    return Asked(FrameOptions(parse_spacing(spacing) if spacing else None, age_years=age_years), results=results)
+
+
+def grade_archive(job: Job) -> int:
     """Grades and says so; 0 where every input was read or was none of ours, 1 where something is wrong with one."""
-    spacing, age_years, model = known
-    options = FrameOptions(parse_spacing(spacing) if spacing else None, age_years=age_years)
-    job = Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, options)
     try:
         outcome = grade(job, _say, _Meter())
     except KeyboardInterrupt:
         _say("stopped: what was read is kept, --resume goes on from there")
         return 1
-    _sum_up(out, outcome)
+    _sum_up(job.out, outcome)
     return 1 if outcome.wrong else 0
 
 

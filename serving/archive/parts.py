@@ -56,7 +56,10 @@ class Parts:
             for shown in read.deciding:
                 picture = Frame(draw_overlay(shown.frame, shown.reading))
                 (unfinished / f"{shown.frame.laterality}.jpg").write_bytes(encode_jpeg(picture))
-            for file in unfinished.iterdir():
+            for kind, result in read.results:
+                (unfinished / kind).mkdir(exist_ok=True)
+                result.save_as(unfinished / kind / f"{result.SOPInstanceUID}.dcm", enforce_file_format=True)
+            for file in unfinished.rglob("*"):
                 _to_disk(file)
             if not self.has(name):
                 unfinished.rename(self.folder / name)
@@ -73,6 +76,10 @@ class Parts:
         """The drawn deciding frame of a hip; None without one."""
         path = self.folder / name / f"{hip}.jpg"
         return path if path.is_file() else None
+
+    def results(self, name: str, kind: str) -> tuple[Path, ...]:
+        """The DICOM objects of a kind that a study gave."""
+        return tuple(sorted((self.folder / name / kind).glob("*.dcm")))
 
     def keep_only(self, names: frozenset[str]) -> int:
         """Drops parts of other settings, of files that are gone or have changed, and what was left unfinished."""

@@ -12,13 +12,11 @@ from typing import Final
 
 import cv2
 
-from datasets.files import FrameOptions
-from model.grade import GradeRules
 from model.reading import Reader
 from model.runtime import Session
 from serving.archive.parts import Parts
 from serving.archive.plan import Study
-from serving.archive.study import read_study
+from serving.archive.study import Asked, read_study
 
 _AHEAD: Final = 2
 """Studies handed out for each process: the next waits there when one is done."""
@@ -31,8 +29,7 @@ class Setup:
     model: Path
     parts: Path
     digest: str
-    options: FrameOptions
-    rules: GradeRules
+    asked: Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ class _Worker:
     def __init__(self, setup: Setup) -> None:
         cv2.setNumThreads(1)
         self.setup = setup
-        self.reader = Reader(Session(setup.model, threads=1), setup.rules)
+        self.reader = Reader(Session(setup.model, threads=1), setup.asked.rules)
         self.parts = Parts(setup.parts, setup.digest)
 
 
@@ -106,6 +103,6 @@ def _start(setup: Setup) -> None:
 
 def _read(study: Study) -> Done:
     assert _worker is not None, "the pool starts every process with a network"
-    read = read_study(study, _worker.reader, _worker.setup.options, _worker.setup.rules)
+    read = read_study(study, _worker.reader, _worker.setup.asked)
     _worker.parts.write(_worker.parts.name(study), read)
     return Done(study, read.readings.num_rows, len(read.failures))

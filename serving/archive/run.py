@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,15 +15,15 @@ import cv2
 import onnxruntime
 import pyarrow as pa
 
-from datasets.files import FrameOptions
 from datasets.inputs import Failure, Why
-from model.grade import GradeRules
 from model.reading import SCHEMA
 from model.runtime import STARTER, Session
 from serving.archive.page import write_page
 from serving.archive.parts import Parts
 from serving.archive.plan import Plan, Study, make_plan
 from serving.archive.pool import Done, Setup, read_all
+from serving.archive.results import Result
+from serving.archive.study import Asked
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
 
 RUN: Final = "run.json"
@@ -33,15 +34,14 @@ EXPECTED: Final = frozenset({Why.NOT_A_PICTURE, Why.NOT_ULTRASOUND, Why.DUPLICAT
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is asked for. `workers` processes read; `known` is what the caller knows of every frame."""
+    """What is asked for. `workers` processes read."""
 
     archive: Path
     out: Path
     model: Path = STARTER
     workers: int = os.cpu_count() or 1
     resume: bool = False
-    known: FrameOptions = field(default_factory=FrameOptions)
-    rules: GradeRules = field(default_factory=GradeRules)
+    asked: Asked = field(default_factory=Asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     left = [study for name, study in names.items() if not parts.has(name)]
     if len(left) < len(plan.studies):
         say(f"{len(plan.studies) - len(left)} studies are done already")
-    read_now, died = _read(left, Setup(job.model, parts.folder, digest, job.known, job.rules), job.workers, heard)
+    read_now, died = _read(left, Setup(job.model, parts.folder, digest, job.asked), job.workers, heard)
     failures = _all_failures(plan, parts, names, died)
     counts = _put_together(job.out, parts, names, failures)
     outcome = Outcome(
@@ -103,6 +103,7 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
         read_now,
         round(time.monotonic() - began, 1),
     )
+    _hand_out(job.out, parts, names, job.asked.results)
     write_page(job.out, parts, tuple(names), failures, settings)
     _note(job.out, digest, settings, asdict(outcome))
     return outcome
@@ -115,8 +116,9 @@ def _settings(job: Job) -> dict[str, Any]:
         "schema": SCHEMA,
         "model": {"name": session.spec.name, "version": session.spec.version, "sha256": session.sha256},
         "trained_on": session.spec.trained_on,
-        "rules": asdict(job.rules),
-        "known": asdict(job.known),
+        "rules": asdict(job.asked.rules),
+        "known": asdict(job.asked.known),
+        "results": sorted(job.asked.results),
         "onnxruntime": onnxruntime.__version__,
         "opencv": cv2.__version__,
         "machine": platform.machine(),
@@ -178,6 +180,29 @@ def _put_together(out: Path, parts: Parts, names: dict[str, Study], failures: li
         counts[table] = write_table(rows, schema, unfinished)
         unfinished.replace(out / f"{table}.parquet")
     return counts
+
+
+def _hand_out(out: Path, parts: Parts, names: Iterable[str], results: frozenset[Result]) -> None:
+    """The objects for a PACS in a folder a kind, and nothing else there: links to where the parts keep them."""
+    names = tuple(names)
+    for kind in results:
+        folder = out / kind
+        folder.mkdir(exist_ok=True)
+        current = {path.name: path for name in names for path in parts.results(name, kind)}
+        for path in folder.iterdir():
+            if path.name not in current or not path.samefile(current[path.name]):
+                path.unlink()
+        for name, path in current.items():
+            if not (folder / name).exists():
+                _linked(path, folder / name)
+
+
+def _linked(path: Path, other: Path) -> None:
+    """The same file under another name, or a copy where the disk knows no links."""
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copyfile(path, other)
 
 
 def _whole(path: Path, content: bytes) -> None:

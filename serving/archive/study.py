@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import pyarrow as pa
+from pydicom.dataset import Dataset
 
 from datasets.dicom import Identity, read_dicom
 from datasets.files import FileKind, FrameOptions, read_frames
@@ -17,6 +18,7 @@ from model.frame import Frame
 from model.grade import Combined, GradeRules, Gsus, Pdus, capsule_percentile, combine
 from model.reading import Reader, Reading
 from serving.archive.plan import Item, Study
+from serving.archive.results import FileResults, Result
 from serving.archive.tables import FrameSource, HipRow, ReadingRows
 
 _NOBODY: Final = Identity("", "", "", "", "", "", "")
@@ -39,28 +41,42 @@ class StudyRead:
     hips: tuple[HipRow, ...]
     failures: tuple[Failure, ...]
     deciding: tuple[Deciding, ...]
+    results: tuple[tuple[Result, Dataset], ...]
 
 
-def read_study(study: Study, reader: Reader, options: FrameOptions, rules: GradeRules) -> StudyRead:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of every study: what the caller knows of its frames, the grades' rules, objects for a PACS."""
+
+    known: FrameOptions = field(default_factory=FrameOptions)
+    rules: GradeRules = field(default_factory=GradeRules)
+    results: frozenset[Result] = frozenset()
+
+
+def read_study(study: Study, reader: Reader, asked: Asked) -> StudyRead:
     """Reads every frame of every file. One that cannot be read to its end is a failure; its frames until then stay."""
     rows = ReadingRows()
     failures: list[Failure] = []
     hips: dict[Laterality, _Hip] = {}
+    results: list[tuple[Result, Dataset]] = []
     for item in study.items:
+        of_file = FileResults(asked.results if item.kind is FileKind.DICOM else frozenset())
         try:
             for identity, frame in _frames(item):
-                known = options.apply(frame)
+                known = asked.known.apply(frame)
                 seen = Deciding(FrameSource(study.name, item.input.name, identity), known, reader.read(known))
                 rows.add(seen.source, seen.reading)
                 hips.setdefault(known.laterality, _Hip(known.laterality)).see(seen)
+                of_file.see(known, seen.reading)
+            results += of_file.build(item.input.source, reader.model)
         except UnreadableFile as error:
             failures.append(Failure(item.input.name, Why.UNREADABLE, f"{error.problem}; {error.remedy}"))
         except Exception as error:  # one poisoned file never stops an archive, whatever it does
             failures.append(Failure(item.input.name, Why.UNREADABLE, f"{type(error).__name__}: {error}"))
     ordered = [hips[side] for side in Laterality if side in hips]
-    told = _compared(tuple(hip.row(rules) for hip in ordered))
+    told = _compared(tuple(hip.row(asked.rules) for hip in ordered))
     deciding = tuple(hip.decided for hip in ordered if hip.decided is not None)
-    return StudyRead(rows.table(), told, tuple(failures), deciding)
+    return StudyRead(rows.table(), told, tuple(failures), deciding, tuple(results))
 
 
 def _frames(item: Item) -> Iterator[tuple[Identity, Frame]]:

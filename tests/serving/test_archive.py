@@ -20,6 +20,7 @@ from model.runtime import STARTER
 from serving.archive.plan import Item, Study, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
 from serving.archive.run import Job, grade
+from serving.archive.study import Asked
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
 
 GRADED, OTHER = 3_000_097, 3_000_016
@@ -138,7 +139,7 @@ def test_a_changed_setting_begins_afresh_and_says_so(archive, graded, tmp_path):
     shutil.copytree(graded[0], tmp_path / "out")
     heard = []
     rules = GradeRules(version="other", straight_ratio=0.5)
-    outcome = grade(Job(archive, tmp_path / "out", workers=1, resume=True, rules=rules), heard.append)
+    outcome = grade(Job(archive, tmp_path / "out", workers=1, resume=True, asked=Asked(rules=rules)), heard.append)
     assert outcome.read_now == 7
     assert any("read afresh" in line for line in heard)
 
@@ -172,7 +173,7 @@ def test_a_file_that_kills_its_process_costs_its_own_study_alone(archive, tmp_pa
     item = plan.studies[0].items[0]
     deadly = Deadly(item.input.name, item.input.path, None, 1, 1)
     killer = Study("killer", (Item(deadly, FileKind.DICOM),))
-    setup = Setup(STARTER, tmp_path / "parts", "digest", FrameOptions(), GradeRules())
+    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked())
     told = list(read_all([plan.studies[0], killer, *plan.studies[1:]], setup, 2))
     assert [one.study.name for one in told if isinstance(one, Died)] == ["killer"]
     assert {one.study for one in told if isinstance(one, Done)} == set(plan.studies)
@@ -180,7 +181,7 @@ def test_a_file_that_kills_its_process_costs_its_own_study_alone(archive, tmp_pa
 
 def test_what_the_caller_knows_goes_before_the_files(archive, tmp_path):
     known = FrameOptions(spacing_mm=(0.2, 0.2), laterality=Laterality.RIGHT, age_years=7.0)
-    grade(Job(archive, tmp_path / "out", workers=1, known=known), silent)
+    grade(Job(archive, tmp_path / "out", workers=1, asked=Asked(known)), silent)
     assert {row["spacing_row_mm"] for row in rows(tmp_path / "out", "readings")} == {0.2}
     assert {(row["hip"], row["age_years"]) for row in rows(tmp_path / "out", "hips")} == {("right", 7.0)}
 

@@ -1,0 +1,84 @@
+"""What goes back to a PACS of each DICOM file: report, segmentation and annotated frames, as the job asks for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from model.anatomy import View
+from model.frame import Frame
+from model.reading import ModelId, Reading
+from serving.dicom_out.capture import build_capture
+from serving.dicom_out.origin import Making
+from serving.dicom_out.seg import Segmented, build_seg, segment
+from serving.dicom_out.sr import build_sr
+from serving.overlay import draw_overlay
+
+MAX_SEGMENTED: Final = 2_000
+"""Frames of one file that are segmented; a longer one is told in its report alone."""
+
+
+class Result(StrEnum):
+    """A kind of object, and the folder it goes to."""
+
+    REPORT = "sr"
+    SEGMENTATION = "seg"
+    OVERLAY = "overlays"
+
+
+@dataclass(slots=True)
+class FileResults:
+    """Collects while a file's frames go by: masks of all, and of each view the frame that shows it best."""
+
+    wanted: frozenset[Result]
+    frames: int = 0
+    masks: list[Segmented] = field(default_factory=list)
+    best: dict[View, tuple[tuple[bool, float], Frame, Reading]] = field(default_factory=dict)
+
+    def see(self, frame: Frame, reading: Reading) -> None:
+        """One more frame."""
+        self.frames += 1
+        if Result.SEGMENTATION in self.wanted and self.frames <= MAX_SEGMENTED:
+            self.masks += segment(reading)
+        view, worth = reading.view.name, _worth(reading)
+        if view is not View.OTHER and (view not in self.best or worth > self.best[view][0]):
+            self.best[view] = (worth, frame, reading)
+
+    def build(self, source: Callable[[], Path | bytes], model: ModelId) -> list[tuple[Result, Dataset]]:
+        """The objects of the file; none where no frame shows a hip."""
+        if not self.wanted or not self.best:
+            return []
+        origin = _header(source())
+        making = Making(model, datetime.now(UTC))
+        shown = [(frame, reading) for view in View if view in self.best for _, frame, reading in (self.best[view],)]
+        readings = [reading for _, reading in shown]
+        side = readings[0].frame.laterality
+        built: list[tuple[Result, Dataset | None]] = []
+        if Result.REPORT in self.wanted:
+            built.append((Result.REPORT, build_sr(origin, readings, side, making)))
+        if Result.SEGMENTATION in self.wanted and self.frames <= MAX_SEGMENTED:
+            built.append((Result.SEGMENTATION, build_seg(origin, self.masks, side, making)))
+        if Result.OVERLAY in self.wanted:
+            pictures = [draw_overlay(frame, reading) for frame, reading in shown]
+            indices = [reading.frame.index for reading in readings]
+            built.append((Result.OVERLAY, build_capture(origin, pictures, indices, making)))
+        return [(kind, result) for kind, result in built if result is not None]
+
+
+def _worth(reading: Reading) -> tuple[bool, float]:
+    """How well a frame shows what its view is for: the grade, or the target."""
+    if reading.view.name is View.LONGITUDINAL:
+        gsus = reading.solar.gsus
+        return gsus.grade is not None and gsus.review is None, max(gsus.probabilities, default=0.0)
+    return bool(reading.targets), reading.view.confidence
+
+
+def _header(source: Path | bytes) -> Dataset:
+    if isinstance(source, bytes):
+        source = pydicom.filebase.DicomBytesIO(source)  # type: ignore[assignment]
+    return pydicom.dcmread(source, stop_before_pixels=True, force=True)

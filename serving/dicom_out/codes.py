@@ -1,0 +1,54 @@
+"""Coded terms: SNOMED CT and DCM where a code is confirmed, else a scheme of our own with the protocol's words."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from model.anatomy import Laterality, Structure
+
+PRIVATE: Final = "99HIPUS"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A code of a scheme with its meaning."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+    def item(self) -> Dataset:
+        """The term as an item of a code sequence."""
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = self.value, self.scheme, self.meaning
+        return item
+
+
+ANATOMICAL_STRUCTURE: Final = Term("91723000", "SCT", "Anatomical Structure")
+HIP_JOINT: Final = Term("24136001", "SCT", "Hip joint")
+SIDES: Final = {
+    Laterality.LEFT: Term("7771000", "SCT", "Left"),
+    Laterality.RIGHT: Term("24028007", "SCT", "Right"),
+}
+SEGMENTATION: Final = Term("113076", "DCM", "Segmentation")
+SOURCE_FOR_PROCESSING: Final = Term("121322", "DCM", "Source image for image processing operation")
+ARTIFICIAL_INTELLIGENCE: Final = Term("123110", "DCM", "Artificial Intelligence")
+
+
+def private(name: str, meaning: str) -> Term:
+    """A term of our own: the protocol's name in capitals (a code holds 16 characters)."""
+    return Term(name.upper()[:16], PRIVATE, meaning)
+
+
+def structure_term(structure: Structure) -> Term:
+    """What a segment shows."""
+    if structure.code is None:
+        return private(_short(structure.name), structure.title)
+    return Term(structure.code, "SCT", structure.title)
+
+
+def _short(name: str) -> str:
+    """A name within 16 characters: its words' first letters where it is longer."""
+    words = name.split("_")
+    return name if len(name) <= 16 else "_".join((*(word[:3] for word in words[:-1]), words[-1]))[:16]

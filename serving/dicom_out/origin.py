@@ -1,0 +1,118 @@
+"""What a result takes over from the instance it is about, and what says who made it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+
+from model.reading import NOTICE, ModelId
+from serving.dicom_out.codes import ARTIFICIAL_INTELLIGENCE
+
+MAKER: Final = "hipsono"
+VERSION: Final = "0.1.0"
+
+_PATIENT_AND_STUDY: Final = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "StudyTime",
+    "ReferringPhysicianName", "StudyID", "AccessionNumber",
+)  # fmt: skip
+_WHERE_THERE: Final = (
+    "SpecificCharacterSet", "IssuerOfPatientID", "PatientAge", "StudyDescription", "PatientIdentityRemoved",
+    "DeidentificationMethod", "DeidentificationMethodCodeSequence", "LongitudinalTemporalInformationModified",
+)  # fmt: skip
+_LOSSY: Final = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """Which network made a result, and when."""
+
+    model: ModelId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of result: its SOP class, modality, the number its series gets and what it is called."""
+
+    sop_class: str
+    modality: str
+    series_number: int
+    description: str
+
+
+def begin(origin: Dataset, kind: Kind, making: Making) -> FileDataset:
+    """A result of that kind with patient, study, series, equipment; its UIDs follow from origin, kind and network."""
+    instance = result_uid(origin, kind, making.model, "instance")
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(kind.sop_class), instance
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    result = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    result.SOPClassUID, result.SOPInstanceUID = meta.MediaStorageSOPClassUID, instance
+    take_over(result, origin)
+    result.Modality, result.SeriesNumber, result.InstanceNumber = kind.modality, kind.series_number, 1
+    result.SeriesInstanceUID = result_uid(origin, kind, making.model, "series")
+    result.SeriesDescription = f"{kind.description} ({NOTICE})"[:64]
+    _equip(result, making)
+    return result
+
+
+def take_over(result: Dataset, origin: Dataset) -> None:
+    """Patient and study as they are told of the instance; what must be there is there, if only empty."""
+    for name in _PATIENT_AND_STUDY:
+        setattr(result, name, origin.get(name, ""))
+    for name in _WHERE_THERE:
+        if name in origin:
+            setattr(result, name, origin[name].value)
+
+
+def completed(origin: Dataset) -> Dataset:
+    """The header with every attribute of patient and study there, empty where it was missing."""
+    whole = Dataset()
+    whole.update(origin)
+    for name in _PATIENT_AND_STUDY:
+        if name not in whole:
+            setattr(whole, name, "")
+    return whole
+
+
+def result_uid(origin: Dataset, kind: Kind, model: ModelId, *parts: str) -> UID:
+    """The same for the same instance, kind and network, so that a result made again is the same object."""
+    return generate_uid(entropy_srcs=[MAKER, str(origin.SOPInstanceUID), kind.sop_class, model.sha256, *parts])
+
+
+def take_over_compression(result: Dataset, origin: Dataset) -> None:
+    """Lossy once is lossy for good."""
+    for name in _LOSSY:
+        if name in origin:
+            setattr(result, name, origin[name].value)
+
+
+def reference(origin: Dataset, frames: tuple[int, ...] = ()) -> Dataset:
+    """The instance, or some of its frames (numbered from 1), as an item of a reference sequence."""
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = origin.SOPClassUID, origin.SOPInstanceUID
+    if frames and "NumberOfFrames" in origin:
+        item.ReferencedFrameNumber = list(frames)
+    return item
+
+
+def algorithm(model: ModelId) -> Dataset:
+    """The network as an item of an algorithm identification sequence."""
+    item = Dataset()
+    item.AlgorithmFamilyCodeSequence = [ARTIFICIAL_INTELLIGENCE.item()]
+    item.AlgorithmName, item.AlgorithmVersion = f"{MAKER} {model.name}"[:64], f"{model.version} {model.sha256[:12]}"
+    return item
+
+
+def _equip(result: Dataset, making: Making) -> None:
+    result.Manufacturer, result.ManufacturerModelName = MAKER, making.model.name
+    result.DeviceSerialNumber, result.SoftwareVersions = making.model.sha256[:16], VERSION
+    tell_when(result, making)
+
+
+def tell_when(result: Dataset, making: Making) -> None:
+    """Date and time of a result's content and series."""
+    result.ContentDate = result.SeriesDate = making.at.strftime("%Y%m%d")
+    result.ContentTime = result.SeriesTime = making.at.strftime("%H%M%S")
