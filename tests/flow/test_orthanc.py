@@ -1,0 +1,113 @@
+"""Results stored in a real Orthanc, by C-STORE and by STOW-RS, are found there and come back the same."""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from dicomweb_client.api import DICOMwebClient
+from requests import Session as Http
+
+from datasets.dicom_write import write_dicom
+from datasets.phantom.cine import cine
+from model.anatomy import View
+from tests.flow.conftest import free_port
+from tests.flow.test_command import hipsono
+
+PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("Orthanc") and PLUGIN.exists() and shutil.which("storescu")),
+    reason="no Orthanc with DICOMweb, or no storescu: install orthanc, orthanc-dicomweb and dcmtk",
+)
+AET = "LABPACS"
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory):
+    """A running server: its DICOM port and the address of its DICOMweb."""
+    folder, dicom, web = tmp_path_factory.mktemp("orthanc"), free_port(), free_port()
+    settings = {
+        "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db"), "Plugins": [str(PLUGIN)],
+        "HttpPort": web, "RemoteAccessAllowed": False, "AuthenticationEnabled": False, "DicomAet": AET,
+        "DicomPort": dicom, "DicomCheckCalledAet": True, "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+    }  # fmt: skip
+    (folder / "orthanc.json").write_text(json.dumps(settings))
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(["Orthanc", str(folder / "orthanc.json")], stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{web}/dicom-web"
+    for _ in range(200):
+        try:
+            if Http().get(f"{address}/studies", timeout=1).ok:
+                break
+        except OSError:
+            assert process.poll() is None, (folder / "log").read_text()
+        time.sleep(0.1)
+    yield dicom, address
+    process.terminate()
+    process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What `hipsono grade` gives of two cines and a picture, by kind, in two sets: one to be sent by each way."""
+    made = []
+    for offset, way in enumerate(("dimse", "web")):
+        folder = tmp_path_factory.mktemp(way)
+        write_dicom(list(cine(3_000_097 + 9 * offset, View.LONGITUDINAL, 3)), folder / "in" / "long.dcm")
+        write_dicom(list(cine(3_000_016 + offset, View.ILIOPECTINEAL, 1)), folder / "in" / "ipe.dcm")
+        done = hipsono("grade", folder / "in", "-o", folder / "out", "--sr", "--seg", "--overlays")
+        assert done.returncode == 0, done.stderr
+        made.append({kind: sorted((folder / "out" / kind).glob("*.dcm")) for kind in ("sr", "seg", "overlays")})
+    assert all(len(paths) == 2 for kinds in made for paths in kinds.values())
+    return made
+
+
+def found(client, path):
+    """The instance as QIDO finds it and WADO gives it back."""
+    sent = pydicom.dcmread(path)
+    (told,) = client.search_for_instances(search_filters={"SOPInstanceUID": str(sent.SOPInstanceUID)})
+    assert told["00080016"]["Value"] == [str(sent.SOPClassUID)]
+    back = client.retrieve_instance(sent.StudyInstanceUID, sent.SeriesInstanceUID, sent.SOPInstanceUID)
+    return sent, back
+
+
+def assert_same(sent, back):
+    for element in sent:
+        if element.keyword != "PixelData":
+            assert back[element.tag].value == element.value, element.keyword
+    if "PixelData" in sent:
+        assert np.array_equal(back.pixel_array, sent.pixel_array)
+
+
+@pytest.mark.parametrize("kind", ["sr", "seg", "overlays"])
+def test_stored_by_c_store(orthanc, results, kind):
+    port, address = orthanc
+    paths = results[0][kind]
+    sent = subprocess.run(
+        ["storescu", "-R", "-aec", AET, "127.0.0.1", str(port), *map(str, paths)], capture_output=True, text=True
+    )
+    assert sent.returncode == 0, sent.stderr
+    client = DICOMwebClient(address)
+    for path in paths:
+        assert_same(*found(client, path))
+
+
+@pytest.mark.parametrize("kind", ["sr", "seg", "overlays"])
+def test_stored_by_stow(orthanc, results, kind):
+    client = DICOMwebClient(orthanc[1])
+    paths = results[1][kind]
+    client.store_instances([pydicom.dcmread(path) for path in paths])
+    for path in paths:
+        assert_same(*found(client, path))
+
+
+def test_results_lie_in_the_study_they_are_about(orthanc, results):
+    client = DICOMwebClient(orthanc[1])
+    client.store_instances([pydicom.dcmread(path) for paths in results[1].values() for path in paths])
+    study = pydicom.dcmread(results[1]["sr"][0]).StudyInstanceUID
+    told = client.search_for_series(study)
+    assert {one["00080060"]["Value"][0] for one in told} == {"SR", "SEG", "US"}
