@@ -119,7 +119,7 @@ def read(
 
 @app.command()
 def grade(
-    archive: Annotated[Path, typer.Argument(help="A folder, zip, DICOMDIR or file.")],
+    archive: Annotated[str, typer.Argument(help="A folder, zip, DICOMDIR or file, or dicomweb://HOST/PATH.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and the page.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that read; a core each without it.")] = None,

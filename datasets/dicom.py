@@ -75,6 +75,7 @@ class Identity:
     sop_instance_uid: str
     modality: str
     study_date: str
+    manufacturer: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,7 +287,7 @@ def _has_preamble(source: Path | bytes) -> bool:
 
 def _identity(header: Dataset) -> Identity:
     uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
-    names = ("PatientID", *uids, "Modality", "StudyDate")
+    names = ("PatientID", *uids, "Modality", "StudyDate", "Manufacturer")
     return Identity(*(str(header.get(name) or "") for name in names))
 
 

@@ -6,6 +6,7 @@ What cannot be opened is handed over as a Failure like everything else that give
 """
 
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,6 +31,7 @@ class Why(StrEnum):
     DUPLICATE = "duplicate"
     UNREADABLE = "unreadable"
     MISSING = "missing"
+    OUT_OF_REACH = "out of reach"
     CRASHED = "crashed"
 
 
@@ -43,27 +45,65 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """A file or a zip's member. `name` is what tables call it: its path in the archive, a member after "!"."""
+class Told:
+    """What is known of an instance before it is fetched."""
+
+    study_uid: str
+    sop_class_uid: str
+    sop_uid: str
+    modality: str
+    manufacturer: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Input(ABC):
+    """Something to be read. `name` is what tables call it; size and date tell whether it has changed since."""
 
     name: str
-    path: Path
-    member: str | None
     size_bytes: int
     changed_ns: int
 
+    @abstractmethod
     def source(self) -> Path | bytes:
-        """The file's path, or the member's bytes. Raises OSError or BadZipFile where they cannot be had."""
-        if self.member is None:
-            return self.path
-        return _opened(self.path, self.changed_ns).read(self.member)
+        """A path, or the content. Raises OSError or BadZipFile where it cannot be had."""
 
+    @abstractmethod
     def head(self) -> bytes:
         """Its first bytes, by which its kind is told."""
-        if self.member is None:
-            with self.path.open("rb") as file:
-                return file.read(HEAD_BYTES)
-        with _opened(self.path, self.changed_ns).open(self.member) as file:
+
+    @property
+    def told(self) -> Told | None:
+        """What a server has said of it; None where its header must be read."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class File(Input):
+    """A file; its name is its path in the archive."""
+
+    path: Path
+
+    def source(self) -> Path:
+        return self.path
+
+    def head(self) -> bytes:
+        with self.path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Input):
+    """A zip's member; its name is the zip's, "!", and its own."""
+
+    archive: Path
+    member: str
+
+    def source(self) -> bytes:
+        return _opened(self.archive, self.changed_ns).read(self.member)
+
+    def head(self) -> bytes:
+        with _opened(self.archive, self.changed_ns).open(self.member) as file:
             return file.read(HEAD_BYTES)
 
 
@@ -74,7 +114,7 @@ def _opened(path: Path, changed_ns: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def list_inputs(archive: Path) -> Iterator[Input | Failure]:
+def list_inputs(archive: Path) -> Iterator[File | Member | Failure]:
     """Every file, sorted by path. Raises FileNotFoundError where the archive is not there."""
     if not archive.exists():
         raise FileNotFoundError(f"no archive at {archive}: give a folder, a zip, a DICOMDIR or a file")
@@ -88,7 +128,7 @@ def list_inputs(archive: Path) -> Iterator[Input | Failure]:
         yield from _file(archive, archive.name)
 
 
-def _file(path: Path, name: str) -> Iterator[Input | Failure]:
+def _file(path: Path, name: str) -> Iterator[File | Member | Failure]:
     try:
         told = path.stat()
         with path.open("rb") as file:
@@ -102,10 +142,10 @@ def _file(path: Path, name: str) -> Iterator[Input | Failure]:
     if zipped:
         yield from _members(path, name)
     else:
-        yield Input(name, path, None, told.st_size, told.st_mtime_ns)
+        yield File(name, told.st_size, told.st_mtime_ns, path)
 
 
-def _members(path: Path, name: str) -> Iterator[Input | Failure]:
+def _members(path: Path, name: str) -> Iterator[Member | Failure]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [one for one in archive.infolist() if not one.is_dir()]
@@ -120,7 +160,7 @@ def _members(path: Path, name: str) -> Iterator[Input | Failure]:
         elif member.file_size > MAX_MEMBER_BYTES:
             yield Failure(called, Why.UNREADABLE, f"it unpacks to {member.file_size} bytes: unpack the zip first")
         else:
-            yield Input(called, path, member.filename, member.file_size, changed)
+            yield Member(called, member.file_size, changed, path, member.filename)
 
 
 def _is_directory_record(path: Path) -> bool:
@@ -139,7 +179,7 @@ def is_directory_record(path: Path) -> bool:
     return str(meta.get("MediaStorageSOPClassUID")) == MediaStorageDirectoryStorage
 
 
-def _named_by(directory: Path) -> Iterator[Input | Failure]:
+def _named_by(directory: Path) -> Iterator[File | Member | Failure]:
     """The files a DICOMDIR names, beside it."""
     records = pydicom.dcmread(directory).get("DirectoryRecordSequence") or ()
     named = {_path_of(record) for record in records if record.get("ReferencedFileID")}

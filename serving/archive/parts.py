@@ -14,6 +14,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from datasets.inputs import Why
 from model.frame import Frame
 from serving.archive.plan import Study
 from serving.archive.study import StudyRead
@@ -21,6 +22,8 @@ from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, hip
 from serving.overlay import draw_overlay, encode_jpeg
 
 _UNFINISHED: Final = "."
+_AGAIN: Final = "again"
+"""Marks a part whose study was not wholly within reach: it stands until the run is gone on with."""
 _SCHEMAS: Final = {"readings": READINGS, "hips": HIPS, "failures": FAILURES}
 
 
@@ -59,6 +62,8 @@ class Parts:
             for kind, result in read.results:
                 (unfinished / kind).mkdir(exist_ok=True)
                 result.save_as(unfinished / kind / f"{result.SOPInstanceUID}.dcm", enforce_file_format=True)
+            if any(one.why is Why.OUT_OF_REACH for one in read.failures):
+                (unfinished / _AGAIN).touch()
             for file in unfinished.rglob("*"):
                 _to_disk(file)
             if not self.has(name):
@@ -82,8 +87,11 @@ class Parts:
         return tuple(sorted((self.folder / name / kind).glob("*.dcm")))
 
     def keep_only(self, names: frozenset[str]) -> int:
-        """Drops parts of other settings, of files that are gone or have changed, and what was left unfinished."""
-        dropped = [path for path in self.folder.iterdir() if path.name not in names]
+        """Drops parts of other settings, of files that are gone or have changed, and what is to be tried again.
+
+        Gives how many there were, without those that were never finished.
+        """
+        dropped = [path for path in self.folder.iterdir() if path.name not in names or (path / _AGAIN).exists()]
         for path in dropped:
             shutil.rmtree(path)
         return sum(not path.name.startswith(_UNFINISHED) for path in dropped)

@@ -1,20 +1,27 @@
 """What there is to read, study by study, before anything is decoded."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from pydicom.uid import MediaStorageDirectoryStorage
+from pydicom.uid import (
+    MediaStorageDirectoryStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
 
 from datasets.dicom import read_dicom
 from datasets.files import FileKind, kind_of
-from datasets.inputs import Failure, Input, Why, is_directory_record, list_inputs
+from datasets.inputs import Failure, Input, Told, Why, is_directory_record, list_inputs
 from datasets.picture import UnreadableFile
+from serving.dicom_out.origin import MAKER
 
 ULTRASOUND: Final = frozenset({"US", "IVUS", "OT", ""})
 """Modalities that are read: ultrasound, and what does not say (frame grabbers and converted pictures are "other")."""
+
+_CAPTURES: Final = (SecondaryCaptureImageStorage, MultiFrameTrueColorSecondaryCaptureImageStorage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +62,15 @@ class Plan:
         return sum(item.input.size_bytes for study in self.studies for item in study.items)
 
 
-def make_plan(archive: Path, told: Callable[[int], None] = lambda _: None) -> Plan:
-    """Looks at every file's header; `told` hears how many were looked at. Raises FileNotFoundError."""
+def make_plan(archive: str | Path, told: Callable[[int], None] = lambda _: None) -> Plan:
+    """Looks at every file's header; `told` hears how many were looked at.
+
+    The archive is a path, or dicomweb://... Raises FileNotFoundError, or OSError where a server cannot be asked.
+    """
     studies: dict[str, list[Item]] = defaultdict(list)
     failures: list[Failure] = []
     first_with: dict[str, str] = {}
-    for count, one in enumerate(list_inputs(archive), start=1):
+    for count, one in enumerate(_inputs(archive), start=1):
         looked_at = one if isinstance(one, Failure) else _look_at(one)
         if isinstance(looked_at, Failure):
             failures.append(looked_at)
@@ -76,11 +86,19 @@ def make_plan(archive: Path, told: Callable[[int], None] = lambda _: None) -> Pl
     return Plan(tuple(Study(name, tuple(studies[name])) for name in sorted(studies)), tuple(failures))
 
 
+def _inputs(archive: str | Path) -> Iterator[Input | Failure]:
+    if isinstance(archive, str) and "://" in archive:
+        from datasets.dicomweb import list_remote
+
+        return list_remote(archive)
+    return list_inputs(Path(archive))
+
+
 def _look_at(one: Input) -> tuple[str, Item] | Failure:
     """The study a file belongs to and what it is, by its header alone."""
     try:
         kind = kind_of(one.head())
-        if one.size_bytes == 0:
+        if one.size_bytes == 0 and one.told is None:
             return Failure(one.name, Why.UNREADABLE, "the file is empty: get it again from the archive")
         if kind is None:
             return Failure(one.name, Why.NOT_A_PICTURE, "it is no picture, DICOM file or video by its content")
@@ -94,6 +112,17 @@ def _look_at(one: Input) -> tuple[str, Item] | Failure:
 
 
 def _look_at_dicom(one: Input) -> tuple[str, Item] | Failure:
+    told = one.told or _header_of(one)
+    if isinstance(told, Failure):
+        return told
+    if told.manufacturer == MAKER and told.sop_class_uid in _CAPTURES:
+        return Failure(one.name, Why.NOT_ULTRASOUND, "an annotated picture that hipsono made")
+    if told.modality not in ULTRASOUND:
+        return Failure(one.name, Why.NOT_ULTRASOUND, f"its modality is {told.modality}")
+    return told.study_uid or _folder_of(one), Item(one, FileKind.DICOM, told.sop_uid, told.frames)
+
+
+def _header_of(one: Input) -> Told | Failure:
     source = one.source()
     if isinstance(source, Path) and is_directory_record(source):
         return Failure(
@@ -101,10 +130,14 @@ def _look_at_dicom(one: Input) -> tuple[str, Item] | Failure:
         )
     cine = read_dicom(source, one.name)
     identity = cine.identity
-    if identity.modality not in ULTRASOUND:
-        return Failure(one.name, Why.NOT_ULTRASOUND, f"its modality is {identity.modality}")
-    item = Item(one, FileKind.DICOM, identity.sop_instance_uid, len(cine))
-    return identity.study_uid or _folder_of(one), item
+    return Told(
+        identity.study_uid,
+        identity.sop_class_uid,
+        identity.sop_instance_uid,
+        identity.modality,
+        identity.manufacturer,
+        len(cine),
+    )
 
 
 def _folder_of(one: Input) -> str:

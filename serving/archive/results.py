@@ -1,6 +1,5 @@
 """What goes back to a PACS of each DICOM file: report, segmentation and annotated frames, as the job asks for."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -49,11 +48,11 @@ class FileResults:
         if view is not View.OTHER and (view not in self.best or worth > self.best[view][0]):
             self.best[view] = (worth, frame, reading)
 
-    def build(self, source: Callable[[], Path | bytes], model: ModelId) -> list[tuple[Result, Dataset]]:
+    def build(self, source: Path | bytes, model: ModelId) -> list[tuple[Result, Dataset]]:
         """The objects of the file; none where no frame shows a hip."""
         if not self.wanted or not self.best:
             return []
-        origin = _header(source())
+        origin = _header(source)
         making = Making(model, datetime.now(UTC))
         shown = [(frame, reading) for view in View if view in self.best for _, frame, reading in (self.best[view],)]
         readings = [reading for _, reading in shown]

@@ -36,7 +36,7 @@ EXPECTED: Final = frozenset({Why.NOT_A_PICTURE, Why.NOT_ULTRASOUND, Why.DUPLICAT
 class Job:
     """What is asked for. `workers` processes read."""
 
-    archive: Path
+    archive: str | Path
     out: Path
     model: Path = STARTER
     workers: int = os.cpu_count() or 1
@@ -88,7 +88,9 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     parts = Parts(job.out / _PARTS, digest)
     names = {parts.name(study): study for study in plan.studies}
     if dropped := parts.keep_only(frozenset(names)):
-        say(f"{dropped} studies were read otherwise, or their files have changed: they are read again")
+        say(
+            f"{dropped} studies are read again: their files have changed or were out of reach, or settings have changed"
+        )
     left = [study for name, study in names.items() if not parts.has(name)]
     if len(left) < len(plan.studies):
         say(f"{len(plan.studies) - len(left)} studies are done already")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from serving.archive.plan import Item, Study
 from serving.archive.results import FileResults, Result
 from serving.archive.tables import FrameSource, HipRow, ReadingRows
 
-_NOBODY: Final = Identity("", "", "", "", "", "", "")
+_NOBODY: Final = Identity(*[""] * 8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,15 +63,18 @@ def read_study(study: Study, reader: Reader, asked: Asked) -> StudyRead:
     for item in study.items:
         of_file = FileResults(asked.results if item.kind is FileKind.DICOM else frozenset())
         try:
-            for identity, frame in _frames(item):
+            source = item.input.source()
+            for identity, frame in _frames(item, source):
                 known = asked.known.apply(frame)
                 seen = Deciding(FrameSource(study.name, item.input.name, identity), known, reader.read(known))
                 rows.add(seen.source, seen.reading)
                 hips.setdefault(known.laterality, _Hip(known.laterality)).see(seen)
                 of_file.see(known, seen.reading)
-            results += of_file.build(item.input.source, reader.model)
+            results += of_file.build(source, reader.model)
         except UnreadableFile as error:
             failures.append(Failure(item.input.name, Why.UNREADABLE, f"{error.problem}; {error.remedy}"))
+        except OSError as error:
+            failures.append(Failure(item.input.name, Why.OUT_OF_REACH, f"{error}; --resume tries it again"))
         except Exception as error:  # one poisoned file never stops an archive, whatever it does
             failures.append(Failure(item.input.name, Why.UNREADABLE, f"{type(error).__name__}: {error}"))
     ordered = [hips[side] for side in Laterality if side in hips]
@@ -79,8 +83,7 @@ def read_study(study: Study, reader: Reader, asked: Asked) -> StudyRead:
     return StudyRead(rows.table(), told, tuple(failures), deciding, tuple(results))
 
 
-def _frames(item: Item) -> Iterator[tuple[Identity, Frame]]:
-    source = item.input.source()
+def _frames(item: Item, source: Path | bytes) -> Iterator[tuple[Identity, Frame]]:
     if item.kind is FileKind.DICOM:
         cine = read_dicom(source, item.input.name)
         yield from ((cine.identity, frame) for frame in cine.frames())

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pydicom
 import pytest
 from dicomweb_client.api import DICOMwebClient
@@ -111,3 +112,30 @@ def test_results_lie_in_the_study_they_are_about(orthanc, results):
     study = pydicom.dcmread(results[1]["sr"][0]).StudyInstanceUID
     told = client.search_for_series(study)
     assert {one["00080060"]["Value"][0] for one in told} == {"SR", "SEG", "US"}
+
+
+def test_a_server_is_an_archive(orthanc, results, tmp_path):
+    """What lies in the server is read as it is from a folder; a search narrows it."""
+    _, address = orthanc
+    folder = results[0]["sr"][0].parents[2] / "in"
+    client = DICOMwebClient(address)
+    client.store_instances([pydicom.dcmread(path) for path in sorted(folder.iterdir())])
+    patient = pydicom.dcmread(folder / "long.dcm").PatientID
+    remote = address.replace("http://", "dicomweb://")
+    rows = {}
+    for name, archive in (("far", f"{remote}?PatientID={patient}"), ("near", folder / "long.dcm")):
+        done = hipsono("grade", archive, "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        told = pq.read_table(tmp_path / name / "readings.parquet").to_pylist()
+        rows[name] = [{key: row[key] for key in row if key not in ("source", "reading_id")} for row in told]
+    assert rows["far"] == rows["near"] != []
+    failures = pq.read_table(tmp_path / "far" / "failures.parquet").to_pylist()
+    assert {row["reason"] for row in failures} == {
+        "its modality is SR", "its modality is SEG", "an annotated picture that hipsono made",
+    }  # fmt: skip
+
+
+def test_a_server_that_does_not_answer_is_named(tmp_path):
+    done = hipsono("grade", f"dicomweb://127.0.0.1:{free_port()}/dicom-web", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "127.0.0.1" in done.stderr and "Traceback" not in done.stderr

@@ -12,13 +12,15 @@ import pytest
 
 from datasets.dicom_write import write_dicom
 from datasets.files import FileKind, FrameOptions
-from datasets.inputs import Failure, Input, Why
+from datasets.inputs import Failure, File, Why
 from datasets.phantom.cine import cine
 from model.anatomy import Laterality, View
 from model.grade import GradeRules
 from model.runtime import STARTER
+from serving.archive.parts import Parts
 from serving.archive.plan import Item, Study, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
+from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
@@ -161,7 +163,7 @@ def test_what_was_left_unfinished_is_swept_away(archive, graded, tmp_path):
 
 
 @dataclass(frozen=True, slots=True)
-class Deadly(Input):
+class Deadly(File):
     """A file whose decoder brings its process down."""
 
     def source(self):
@@ -171,12 +173,37 @@ class Deadly(Input):
 def test_a_file_that_kills_its_process_costs_its_own_study_alone(archive, tmp_path):
     plan = make_plan(archive)
     item = plan.studies[0].items[0]
-    deadly = Deadly(item.input.name, item.input.path, None, 1, 1)
+    deadly = Deadly(item.input.name, 1, 1, item.input.path)
     killer = Study("killer", (Item(deadly, FileKind.DICOM),))
     setup = Setup(STARTER, tmp_path / "parts", "digest", Asked())
     told = list(read_all([plan.studies[0], killer, *plan.studies[1:]], setup, 2))
     assert [one.study.name for one in told if isinstance(one, Died)] == ["killer"]
     assert {one.study for one in told if isinstance(one, Done)} == set(plan.studies)
+
+
+@dataclass(frozen=True, slots=True)
+class Distant(File):
+    """A file on a disk that answers only while a file named "up" lies beside it."""
+
+    def source(self):
+        if not (self.path.parent / "up").exists():
+            raise ConnectionError("the share does not answer")
+        return self.path
+
+
+def test_what_was_out_of_reach_is_tried_again(tmp_path):
+    dicom(tmp_path / "hip.dcm", GRADED, View.LONGITUDINAL)
+    study = Study("far", (Item(Distant("hip.dcm", 1, 1, tmp_path / "hip.dcm"), FileKind.DICOM),))
+    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked())
+    parts = Parts(setup.parts, setup.digest)
+    name = parts.name(study)
+    (far,) = read_all([study], setup, 1)
+    assert (far.frames, far.failures) == (0, 1) and parts.has(name)
+    assert parts.keep_only(frozenset({name})) == 1 and not parts.has(name)
+    (tmp_path / "up").touch()
+    (near,) = read_all([study], setup, 1)
+    assert (near.frames, near.failures) == (2, 0)
+    assert parts.keep_only(frozenset({name})) == 0 and parts.has(name)
 
 
 def test_what_the_caller_knows_goes_before_the_files(archive, tmp_path):
@@ -203,3 +230,15 @@ def test_an_empty_archive_gives_empty_tables(tmp_path):
     for table, schema in (("readings", READINGS), ("hips", HIPS), ("failures", FAILURES)):
         assert pq.read_schema(tmp_path / "out" / f"{table}.parquet").equals(schema)
         assert rows(tmp_path / "out", table) == []
+
+
+def test_pictures_that_we_annotated_are_not_read_again(tmp_path):
+    dicom(tmp_path / "in" / "hip.dcm", GRADED, View.LONGITUDINAL)
+    asked = Asked(results=frozenset({Result.OVERLAY, Result.REPORT}))
+    grade(Job(tmp_path / "in", tmp_path / "out", workers=1, asked=asked), silent)
+    assert len(list((tmp_path / "out" / "sr").iterdir())) == 1
+    (overlay,) = (tmp_path / "out" / "overlays").iterdir()
+    shutil.copy(overlay, tmp_path / "in")
+    plan = make_plan(tmp_path / "in")
+    assert plan.files == 1
+    assert [one.reason for one in plan.failures] == ["an annotated picture that hipsono made"]
