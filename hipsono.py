@@ -357,6 +357,7 @@ def bench(
     tuning: Annotated[
         bool, typer.Option("--tune", help="Choose threads and workers by measurement, and keep it.")
     ] = False,
+    archive: Annotated[int | None, typer.Option(min=1000, help="Only grade an archive of so many frames.")] = None,
     plot: Annotated[Path | None, typer.Option(help="A picture of the rows, PNG or SVG by its name.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     model: ModelOption = None,
@@ -372,6 +373,13 @@ def bench(
         from serving.bench.tune import keep_best
 
         say(keep_best(model, say))
+        return
+    if archive is not None:
+        from serving.bench.archive import bench_archive
+        from serving.bench.figures import Report
+
+        report = Report(f"{os.cpu_count()} cores", (), bench_archive(archive, model, say))
+        sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
         return
     pythons = (Path(sys.executable), *(peers_python or ()))
     report = measure(Plan(rounds, seconds, overload, pythons if peers else ()), model, say)

@@ -5,6 +5,7 @@ servers    a server in a process of its own, its processor time and memory
 clients    requests in turn, many clients at once, streams at a steady rate, a flood
 figures    latencies and rates as rows, and the rows as a table
 page       the viewer in a real browser, from a made-up camera to the overlay
+archive    `hipsono grade` beside decoding alone and the network alone
 tune       provider, threads and workers chosen by measurement
 steadiness landmark jitter on a still cine, lag on a moving one
 plot       the rows as a picture

@@ -1,0 +1,132 @@
+"""How fast an archive is graded, beside decoding alone and the network alone, and what memory it takes."""
+
+import multiprocessing
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+import pydicom
+from pydicom.uid import generate_uid
+
+from datasets.dicom import read_dicom
+from datasets.dicom_write import write_dicom
+from datasets.phantom.cine import cine
+from model.anatomy import HIP_VIEWS
+from model.runtime import STARTER, Session
+from serving.archive.run import Job, Progress, grade
+from serving.bench.clients import together
+from serving.bench.figures import Figure, at_least, at_most
+from serving.bench.pictures import pictures
+
+_SEED: Final = 3_300_000
+_DISTINCT: Final = 12
+_FRAMES_A_CINE: Final = 25
+_NETWORK_S: Final = 8.0
+_SMALL: Final = 1_000
+
+
+def bench_archive(frames: int, model: Path | None, say: Callable[[str], None]) -> tuple[Figure, ...]:
+    """Grades a phantom archive of so many frames, and one of 1,000: the rate to its limit, memory to memory."""
+    path, cores = model or STARTER, os.cpu_count() or 1
+    with tempfile.TemporaryDirectory() as folder:
+        say(f"an archive of {frames} frames")
+        small, large = (_archive(Path(folder) / name, count) for name, count in (("s", _SMALL), ("l", frames)))
+        say("decoding alone, the network alone")
+        decoded, networked = _decoded_rate(large, cores), _network_rate(path, cores)
+        say("graded")
+        little = _graded(small, Path(folder) / "small", path)
+        much = _graded(large, Path(folder) / "large", path)
+    limit = min(decoded, networked)
+    return (
+        Figure("decoding alone, frames/s", round(decoded, 1), "", None),
+        Figure("session.run alone, frames/s", round(networked, 1), "", None),
+        Figure("hipsono grade, frames/s", round(much.per_second, 1), "", None),
+        at_least("hipsono grade / the slower of them", much.per_second / limit, 0.85),
+        at_most(f"memory with {frames} frames / with {_SMALL}", much.peak_mb / little.peak_mb, 1.1),
+        Figure("memory at its highest, MB", round(much.peak_mb), "", None),
+    )
+
+
+@dataclass(slots=True)
+class _Rate:
+    """Frames a second after the first tenth of the studies: by then every process has its network. Memory in MB."""
+
+    marks: list[Progress] = field(default_factory=list)
+    peak_mb: float = 0.0
+
+    @property
+    def per_second(self) -> float:
+        first, last = self.marks[len(self.marks) // 10], self.marks[-1]
+        return (last.frames - first.frames) / (last.seconds - first.seconds)
+
+
+def _archive(folder: Path, frames: int) -> Path:
+    """Cines of phantoms, some of them under several names: a reader cannot know."""
+    folder.mkdir()
+    for k in range(-(-frames // _FRAMES_A_CINE)):
+        path = folder / f"{k:05d}.dcm"
+        if k < _DISTINCT:
+            write_dicom(list(cine(_SEED + k, HIP_VIEWS[k % 3], _FRAMES_A_CINE)), path)
+            continue
+        again = pydicom.dcmread(folder / f"{k % _DISTINCT:05d}.dcm")
+        again.StudyInstanceUID, again.SOPInstanceUID = generate_uid(), generate_uid()
+        again.file_meta.MediaStorageSOPInstanceUID = again.SOPInstanceUID
+        again.save_as(path)
+    return folder
+
+
+def _decoded_rate(archive: Path, cores: int) -> float:
+    files = sorted(archive.iterdir())
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(_decode, files[:cores]))
+        began = time.perf_counter()
+        frames = sum(pool.map(_decode, files, chunksize=4))
+        return frames / (time.perf_counter() - began)
+
+
+def _decode(path: Path) -> int:
+    return sum(1 for _ in read_dicom(path).frames())
+
+
+def _network_rate(model: Path, cores: int) -> float:
+    session, counts = Session(model, threads=1), [0] * cores
+    shown, until = pictures(session.spec), time.perf_counter() + _NETWORK_S
+
+    def work(mine: int) -> None:
+        while time.perf_counter() < until:
+            session.run(shown.input(counts[mine]))
+            counts[mine] += 1
+
+    together(work, cores)
+    return sum(counts) / _NETWORK_S
+
+
+def _graded(archive: Path, out: Path, model: Path) -> _Rate:
+    rate, done = _Rate(), threading.Event()
+    watcher = threading.Thread(target=_watch_memory, args=(rate, done))
+    watcher.start()
+    try:
+        grade(Job(archive, out, model), lambda _: None, rate.marks.append)
+    finally:
+        done.set()
+        watcher.join()
+    return rate
+
+
+def _watch_memory(rate: _Rate, done: threading.Event) -> None:
+    mine = psutil.Process()
+    while not done.wait(0.1):
+        held = 0
+        for one in (mine, *mine.children(recursive=True)):
+            try:
+                held += one.memory_full_info().uss
+            except psutil.Error:
+                continue
+        rate.peak_mb = max(rate.peak_mb, held / 1e6)
