@@ -171,3 +171,10 @@ def test_part_of_a_cine_is_the_same_as_the_whole():
     whole = [f.frame.pixels for f in cine(9, View.INFEROMEDIAL, 4)]
     part = [f.frame.pixels for f in cine(9, View.INFEROMEDIAL, 4, range(2, 4))]
     assert all(np.array_equal(a, b) for a, b in zip(whole[2:], part, strict=True))
+
+
+def test_a_cine_is_of_one_side_and_what_is_drawn_over_it_stays():
+    """Frames 11 and 12 of this seed once were of different sides: what came before took other draws."""
+    frames = list(cine(3_300_002, View.LONGITUDINAL, 25, range(11, 16)))
+    assert len({sample.frame.laterality for sample in frames}) == 1
+    assert len({sample.frame.colour is None for sample in frames}) == 1
