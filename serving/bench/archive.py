@@ -30,6 +30,7 @@ _DISTINCT: Final = 12
 _FRAMES_A_CINE: Final = 25
 _NETWORK_S: Final = 8.0
 _SMALL: Final = 1_000
+_LOOK_EVERY_S: Final = 0.5
 
 
 def bench_archive(frames: int, model: Path | None, say: Callable[[str], None]) -> tuple[Figure, ...]:
@@ -122,11 +123,11 @@ def _graded(archive: Path, out: Path, model: Path) -> _Rate:
 
 def _watch_memory(rate: _Rate, done: threading.Event) -> None:
     mine = psutil.Process()
-    while not done.wait(0.1):
+    while not done.wait(_LOOK_EVERY_S):
         held = 0
         for one in (mine, *mine.children(recursive=True)):
             try:
-                held += one.memory_full_info().uss
+                held += one.memory_info().rss
             except psutil.Error:
                 continue
         rate.peak_mb = max(rate.peak_mb, held / 1e6)
