@@ -197,21 +197,38 @@ def igtl(
 
 
 @app.command()
-def receive(
+def listen(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the readings.")],
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 11112,
     host: HostOption = "127.0.0.1",
     aet: Annotated[str, typer.Option(help="Application entity title of this end.")] = "HIPSONO",
+    sr: Annotated[bool, typer.Option("--sr", help="A DICOM report of each instance.")] = False,
+    seg: Annotated[bool, typer.Option("--seg", help="A DICOM segmentation of each instance.")] = False,
+    overlays: Annotated[bool, typer.Option("--overlays", help="Annotated frames as DICOM secondary captures.")] = False,
+    send_to: Annotated[str | None, typer.Option(help="AET@HOST:PORT that the DICOM results are stored to.")] = None,
     model: ModelOption = None,
 ) -> None:
-    """Take DICOM by C-STORE and read it: a file of Readings each.  Example: hipsono receive --port 11112 -o readings"""
+    """Take DICOM by C-STORE, send results back.  Example: hipsono listen -o out --sr --send-to PACS@host:104"""
     need_link()
+    try:
+        from serving.archive.results import Result
+    except ImportError as error:
+        fail(f"{error.name} is missing: install the extra with  pip install -e '.[archive]'")
     from model.reading import Reader
     from model.runtime import STARTER, Session
-    from serving.receive import Receiver, serve_until_stopped
+    from serving.listen import Receiver, serve_until_stopped
+    from serving.outbox import Outbox, Peer
 
+    kinds = {Result.REPORT: sr, Result.SEGMENTATION: seg, Result.OVERLAY: overlays}
+    results = frozenset(kind for kind, wanted in kinds.items() if wanted)
+    outbox = None
+    if send_to is not None:
+        if not results:
+            fail("--send-to sends results: say which with --sr, --seg or --overlays")
+        outbox = Outbox(out / "outbox", Peer.parse(send_to), aet)
+        outbox.start()
     say(f"hipsono takes C-STORE as {aet} on {host}:{port}, readings in {out}")
-    serve_until_stopped(Receiver(Reader(Session(model or STARTER)), out), (host, port), aet)
+    serve_until_stopped(Receiver(Reader(Session(model or STARTER)), out, results, outbox), (host, port), aet)
 
 
 @app.command()

@@ -31,7 +31,21 @@ def test_serving_and_the_command_load_no_torch():
 
 @pytest.mark.parametrize(
     "verb",
-    ["demo", "serve", "read", "watch", "igtl", "receive", "phantom", "train", "evaluate", "export", "bench", "info"],
+    [
+        "demo",
+        "serve",
+        "read",
+        "watch",
+        "igtl",
+        "listen",
+        "grade",
+        "phantom",
+        "train",
+        "evaluate",
+        "export",
+        "bench",
+        "info",
+    ],
 )
 def test_every_verb_has_help_with_an_example(verb):
     done = hipsono(verb, "-h")

@@ -150,7 +150,7 @@ def test_a_cine_stored_by_dcmtk_is_read(samples, tmp_path):
     broken.NumberOfFrames = 4
     broken.save_as(bad)
     port = free_port()
-    receiver = running("receive", "--port", port, "-o", tmp_path / "readings")
+    receiver = running("listen", "--port", port, "-o", tmp_path / "readings")
     try:
         peer = ["-aec", "HIPSONO", "127.0.0.1", str(port)]
         until = time.monotonic() + 60

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from requests import Session as Http
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import View
-from tests.flow.conftest import free_port
+from tests.flow.conftest import ROOT, free_port
 from tests.flow.test_command import hipsono
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -139,3 +140,53 @@ def test_a_server_that_does_not_answer_is_named(tmp_path):
     done = hipsono("grade", f"dicomweb://127.0.0.1:{free_port()}/dicom-web", "-o", tmp_path / "out")
     assert done.returncode == 2
     assert "127.0.0.1" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_is_stored_to_us_comes_back_as_results(orthanc, tmp_path):
+    """A scanner stores a cine; its report and segmentation are in the archive soon, and what an earlier run left."""
+    dicom, address = orthanc
+    path = tmp_path / "hip.dcm"
+    write_dicom(list(cine(3_000_130, View.ILIOPECTINEAL, 2)), path)
+    port = free_port()
+    command = [
+        "listen",
+        "--port",
+        port,
+        "-o",
+        tmp_path / "out",
+        "--sr",
+        "--seg",
+        "--send-to",
+        f"{AET}@127.0.0.1:{dicom}",
+    ]
+    left = tmp_path / "out" / "outbox" / "left.dcm"
+    left.parent.mkdir(parents=True)
+    shutil.copy(path, left)
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "hipsono.py"), *map(str, command)], stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(150):
+            if not subprocess.run(["echoscu", "127.0.0.1", str(port)], capture_output=True).returncode:
+                break
+            time.sleep(0.1)
+        assert not subprocess.run(["storescu", "127.0.0.1", str(port), str(path)], capture_output=True).returncode
+        client, study = DICOMwebClient(address), pydicom.dcmread(path).StudyInstanceUID
+        modalities = set()
+        for _ in range(150):
+            modalities = {one["00080060"]["Value"][0] for one in client.search_for_series(study)}
+            if modalities == {"US", "SR", "SEG"} and not list(left.parent.iterdir()):
+                break
+            time.sleep(0.1)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+    assert modalities == {"US", "SR", "SEG"}, "what an earlier run left in the outbox went too"
+    assert list(left.parent.iterdir()) == []
+
+
+def test_a_peer_that_is_none_is_refused(tmp_path):
+    for peer, told in (("PACS", "AET@HOST:PORT"), ("PACS@host:x", "AET@HOST:PORT")):
+        done = hipsono("listen", "-o", tmp_path, "--sr", "--send-to", peer)
+        assert done.returncode == 2 and told in done.stderr
+    assert hipsono("listen", "-o", tmp_path, "--send-to", "PACS@h:1").returncode == 2
