@@ -123,6 +123,7 @@ def grade(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and the page.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that read; a core each without it.")] = None,
+    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster, or auto (extra `cluster`).")] = None,
     sr: Annotated[bool, typer.Option("--sr", help="A DICOM report of each file.")] = False,
     seg: Annotated[bool, typer.Option("--seg", help="A DICOM segmentation of each file.")] = False,
     overlays: Annotated[bool, typer.Option("--overlays", help="Annotated frames as DICOM secondary captures.")] = False,
@@ -143,7 +144,11 @@ def grade(
 
     kinds = {Result.REPORT: sr, Result.SEGMENTATION: seg, Result.OVERLAY: overlays}
     asked = asked_of((spacing_mm, age_years), frozenset(kind for kind, wanted in kinds.items() if wanted))
-    raise SystemExit(grade_archive(Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, asked)))
+    job = Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, asked, ray)
+    try:
+        raise SystemExit(grade_archive(job))
+    except ModuleNotFoundError as error:
+        fail(f"{error.name} is missing: install the extra with  pip install -e '.[cluster]'")
 
 
 @app.command()

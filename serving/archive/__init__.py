@@ -6,6 +6,7 @@ results  of each DICOM file: report, segmentation, annotated frames
 tables   those rows as Arrow schemas; parts as Parquet, put together bit for bit the same
 parts    what is done, on disk: a folder a study, there whole or not at all
 pool     studies over processes; a file that kills its process is found and left out
+cluster  the same over a Ray cluster (extra `cluster`)
 run      plan, read, write; begun, gone on with, or begun afresh
 command  the verb: progress and the summary
 page     the page to look at, without a server

@@ -16,7 +16,7 @@ from model.reading import Reader
 from model.runtime import Session
 from serving.archive.parts import Parts
 from serving.archive.plan import Study
-from serving.archive.study import Asked, read_study
+from serving.archive.study import Asked, StudyRead, read_study
 
 _AHEAD: Final = 2
 """Studies handed out for each process: the next waits there when one is done."""
@@ -82,27 +82,30 @@ def _until_broken(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _Worker:
+class Worker:
     """A process's own network."""
 
     def __init__(self, setup: Setup) -> None:
         cv2.setNumThreads(1)
         self.setup = setup
         self.reader = Reader(Session(setup.model, threads=1), setup.asked.rules)
-        self.parts = Parts(setup.parts, setup.digest)
+
+    def read(self, study: Study) -> StudyRead:
+        """Everything of a study."""
+        return read_study(study, self.reader, self.setup.asked)
 
 
-_worker: _Worker | None = None
+_worker: Worker | None = None
 
 
 def _start(setup: Setup) -> None:
     global _worker  # noqa: PLW0603 - a process pool hands its workers nothing else
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker = _Worker(setup)
+    _worker = Worker(setup)
 
 
 def _read(study: Study) -> Done:
     assert _worker is not None, "the pool starts every process with a network"
-    read = read_study(study, _worker.reader, _worker.setup.asked)
-    _worker.parts.write(_worker.parts.name(study), read)
+    read, parts = _worker.read(study), Parts(_worker.setup.parts, _worker.setup.digest)
+    parts.write(parts.name(study), read)
     return Done(study, read.readings.num_rows, len(read.failures))

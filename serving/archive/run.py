@@ -21,7 +21,7 @@ from model.runtime import STARTER, Session
 from serving.archive.page import write_page
 from serving.archive.parts import Parts
 from serving.archive.plan import Plan, Study, make_plan
-from serving.archive.pool import Done, Setup, read_all
+from serving.archive.pool import Died, Done, Setup, read_all
 from serving.archive.results import Result
 from serving.archive.study import Asked
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
@@ -34,7 +34,7 @@ EXPECTED: Final = frozenset({Why.NOT_A_PICTURE, Why.NOT_ULTRASOUND, Why.DUPLICAT
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is asked for. `workers` processes read."""
+    """What is asked for. `workers` processes read, or a Ray cluster at an address ("auto" for the one at hand)."""
 
     archive: str | Path
     out: Path
@@ -42,6 +42,7 @@ class Job:
     workers: int = os.cpu_count() or 1
     resume: bool = False
     asked: Asked = field(default_factory=Asked)
+    ray: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     left = [study for name, study in names.items() if not parts.has(name)]
     if len(left) < len(plan.studies):
         say(f"{len(plan.studies) - len(left)} studies are done already")
-    read_now, died = _read(left, Setup(job.model, parts.folder, digest, job.asked), job.workers, heard)
+    setup = Setup(job.model.resolve(), parts.folder, digest, job.asked)
+    read_now, died = _read(_readers(left, setup, job), len(left), heard)
     failures = _all_failures(plan, parts, names, died)
     counts = _put_together(job.out, parts, names, failures)
     outcome = Outcome(
@@ -145,16 +147,24 @@ def _note(out: Path, digest: str, settings: dict[str, Any], outcome: dict[str, A
     _whole(out / RUN, json.dumps(told, indent=1, default=str).encode())
 
 
+def _readers(left: list[Study], setup: Setup, job: Job) -> Iterator[Done | Died]:
+    if job.ray is None:
+        return read_all(left, setup, job.workers)
+    from serving.archive.cluster import read_all_on_ray
+
+    return read_all_on_ray(left, setup, job.ray)
+
+
 def _read(
-    left: list[Study], setup: Setup, workers: int, heard: Callable[[Progress], None]
+    read: Iterator[Done | Died], of_studies: int, heard: Callable[[Progress], None]
 ) -> tuple[int, tuple[Study, ...]]:
     frames, died, began = 0, [], time.monotonic()
-    for count, one in enumerate(read_all(left, setup, workers), start=1):
+    for count, one in enumerate(read, start=1):
         if isinstance(one, Done):
             frames += one.frames
         else:
             died.append(one.study)
-        heard(Progress(count, len(left), frames, time.monotonic() - began))
+        heard(Progress(count, of_studies, frames, time.monotonic() - began))
     return frames, tuple(died)
 
 
