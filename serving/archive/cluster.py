@@ -53,7 +53,7 @@ def _read_all(waiting: Iterator[Study], setup: Setup) -> Iterator[Done | Died]:
         try:
             read: StudyRead = ray.get(done)
         except RayTaskError as error:  # a study's own faults are rows: this is a node without model or code
-            raise error.as_instanceof_cause() from error
+            raise error.as_instanceof_cause() from error  # type: ignore[no-untyped-call]
         except RayError:
             yield Died(study)
             continue
