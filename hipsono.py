@@ -136,14 +136,13 @@ def grade(
     """Grade an archive of studies into tables and a page.  Example: hipsono grade studies/ -o graded --sr --seg"""
     try:
         from serving.archive.command import asked_of, grade_archive
-        from serving.archive.results import Result
+        from serving.archive.results import asked_results
         from serving.archive.run import Job
     except ImportError as error:
         fail(f"{error.name} is missing: install the extra with  pip install -e '.[archive]'")
     from model.runtime import STARTER
 
-    kinds = {Result.REPORT: sr, Result.SEGMENTATION: seg, Result.OVERLAY: overlays}
-    asked = asked_of((spacing_mm, age_years), frozenset(kind for kind, wanted in kinds.items() if wanted))
+    asked = asked_of((spacing_mm, age_years), asked_results(sr, seg, overlays))
     job = Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, asked, ray)
     try:
         raise SystemExit(grade_archive(job))
@@ -216,7 +215,7 @@ def listen(
     """Take DICOM by C-STORE, send results back.  Example: hipsono listen -o out --sr --send-to PACS@host:104"""
     need_link()
     try:
-        from serving.archive.results import Result
+        from serving.archive.results import asked_results
     except ImportError as error:
         fail(f"{error.name} is missing: install the extra with  pip install -e '.[archive]'")
     from model.reading import Reader
@@ -224,8 +223,7 @@ def listen(
     from serving.listen import Receiver, serve_until_stopped
     from serving.outbox import Outbox, Peer
 
-    kinds = {Result.REPORT: sr, Result.SEGMENTATION: seg, Result.OVERLAY: overlays}
-    results = frozenset(kind for kind, wanted in kinds.items() if wanted)
+    results = asked_results(sr, seg, overlays)
     outbox = None
     if send_to is not None:
         if not results:

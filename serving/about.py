@@ -4,7 +4,7 @@ import platform
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import onnxruntime
 
@@ -13,13 +13,15 @@ from model.grade import GradeRules
 from model.reading import NOTICE
 from model.runtime import STARTER, Session
 
+VERSION: Final = metadata.version("hipsono")
+
 
 def about(model: Path | None = None) -> dict[str, Any]:
     """Everything a report of a fault should carry."""
     session = Session(model or STARTER)
     spec = session.spec
     return {
-        "hipsono": metadata.version("hipsono"),
+        "hipsono": VERSION,
         "notice": NOTICE,
         "python": platform.python_version(),
         "onnxruntime": onnxruntime.__version__,

@@ -20,6 +20,7 @@ from datasets.palette import encode_mask
 from model.frame import Frame
 from model.reading import Reading, Timing, paint_mask
 from serving import problems
+from serving.about import VERSION
 from serving.bodies import encode_reading
 from serving.cines import readings_of
 from serving.engine import Engine
@@ -32,7 +33,6 @@ from serving.settings import Settings
 from serving.tracing import Tracing
 
 WEB: Final = Path(__file__).parent / "web"
-VERSION: Final = "0.1.0"
 
 SpacingQuery = Annotated[str | None, Query(description="ROW,COL in mm per pixel", examples=["0.08,0.08"])]
 SideQuery = Annotated[str | None, Query(description="left, right or unknown")]

@@ -30,6 +30,12 @@ class Result(StrEnum):
     OVERLAY = "overlays"
 
 
+def asked_results(report: bool, segmentation: bool, overlay: bool) -> frozenset[Result]:
+    """The kinds that a call asks for."""
+    wanted = ((Result.REPORT, report), (Result.SEGMENTATION, segmentation), (Result.OVERLAY, overlay))
+    return frozenset(kind for kind, is_wanted in wanted if is_wanted)
+
+
 @dataclass(slots=True)
 class FileResults:
     """Collects while a file's frames go by: masks of all, and of each view the frame that shows it best."""

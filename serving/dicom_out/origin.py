@@ -8,10 +8,10 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from model.reading import NOTICE, ModelId
+from serving.about import VERSION
 from serving.dicom_out.codes import ARTIFICIAL_INTELLIGENCE
 
 MAKER: Final = "hipsono"
-VERSION: Final = "0.1.0"
 
 _PATIENT_AND_STUDY: Final = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "StudyTime",

@@ -35,8 +35,9 @@ from model.geometry import Points
 from model.measure import Measurement as Measured
 from model.measure import Target
 from model.reading import NOTICE, Reading
+from serving.about import VERSION
 from serving.dicom_out.codes import ARTIFICIAL_INTELLIGENCE, HIP_JOINT, SIDES, Term, private
-from serving.dicom_out.origin import MAKER, VERSION, Kind, Making, completed, result_uid, take_over, tell_when
+from serving.dicom_out.origin import MAKER, Kind, Making, completed, result_uid, take_over, tell_when
 
 KIND: Final = Kind(ComprehensiveSRStorage, "SR", 9102, "Hip reading")
 _REPORT: Final = Term("126000", "DCM", "Imaging Measurement Report")
