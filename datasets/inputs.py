@@ -24,7 +24,7 @@ _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 class Why(StrEnum):
-    """Why an input gave no frame."""
+    """Why an input gave no frame, or not all that was asked of it."""
 
     NOT_A_PICTURE = "not a picture"
     NOT_ULTRASOUND = "not ultrasound"
@@ -32,6 +32,7 @@ class Why(StrEnum):
     UNREADABLE = "unreadable"
     MISSING = "missing"
     OUT_OF_REACH = "out of reach"
+    NOT_SEGMENTED = "not segmented"
     CRASHED = "crashed"
 
 

@@ -18,8 +18,8 @@ from serving.dicom_out.seg import Segmented, build_seg, segment
 from serving.dicom_out.sr import build_sr
 from serving.overlay import draw_overlay
 
-MAX_SEGMENTED: Final = 2_000
-"""Frames of one file that are segmented; a longer one is told in its report alone."""
+MAX_MASK_BYTES: Final = 400_000_000
+"""Of one file's masks, a byte a pixel: a cine that needs more is reported and not segmented, and that is told."""
 
 
 class Result(StrEnum):
@@ -41,18 +41,24 @@ class FileResults:
     """Collects while a file's frames go by: masks of all, and of each view the frame that shows it best."""
 
     wanted: frozenset[Result]
-    frames: int = 0
+    mask_bytes: int = 0
     masks: list[Segmented] = field(default_factory=list)
     best: dict[View, tuple[tuple[bool, float], Frame, Reading]] = field(default_factory=dict)
 
     def see(self, frame: Frame, reading: Reading) -> None:
         """One more frame."""
-        self.frames += 1
-        if Result.SEGMENTATION in self.wanted and self.frames <= MAX_SEGMENTED:
-            self.masks += segment(reading)
+        if Result.SEGMENTATION in self.wanted and not self.too_long:
+            masks = segment(reading)
+            self.mask_bytes += sum(one.mask.nbytes for one in masks)
+            self.masks = [*self.masks, *masks] if self.mask_bytes <= MAX_MASK_BYTES else []
         view, worth = reading.view.name, _worth(reading)
         if view is not View.OTHER and (view not in self.best or worth > self.best[view][0]):
             self.best[view] = (worth, frame, reading)
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the file's masks are more than can be held."""
+        return self.mask_bytes > MAX_MASK_BYTES
 
     def build(self, source: Path | bytes, model: ModelId) -> list[tuple[Result, Dataset]]:
         """The objects of the file; none where no frame shows a hip."""
@@ -66,7 +72,7 @@ class FileResults:
         built: list[tuple[Result, Dataset | None]] = []
         if Result.REPORT in self.wanted:
             built.append((Result.REPORT, build_sr(origin, readings, side, making)))
-        if Result.SEGMENTATION in self.wanted and self.frames <= MAX_SEGMENTED:
+        if Result.SEGMENTATION in self.wanted and not self.too_long:
             built.append((Result.SEGMENTATION, build_seg(origin, self.masks, side, making)))
         if Result.OVERLAY in self.wanted:
             pictures = [draw_overlay(frame, reading) for frame, reading in shown]

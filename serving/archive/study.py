@@ -71,6 +71,8 @@ def read_study(study: Study, reader: Reader, asked: Asked) -> StudyRead:
                 hips.setdefault(known.laterality, _Hip(known.laterality)).see(seen)
                 of_file.see(known, seen.reading)
             results += of_file.build(source, reader.model)
+            if of_file.too_long:
+                failures.append(Failure(item.input.name, Why.NOT_SEGMENTED, "its masks would fill the memory: cut it"))
         except UnreadableFile as error:
             failures.append(Failure(item.input.name, Why.UNREADABLE, f"{error.problem}; {error.remedy}"))
         except OSError as error:

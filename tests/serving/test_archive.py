@@ -16,13 +16,14 @@ from datasets.inputs import Failure, File, Why
 from datasets.phantom.cine import cine
 from model.anatomy import Laterality, View
 from model.grade import GradeRules
-from model.runtime import STARTER
+from model.reading import Reader
+from model.runtime import STARTER, Session
 from serving.archive.parts import Parts
 from serving.archive.plan import Item, Study, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
-from serving.archive.study import Asked
+from serving.archive.study import Asked, read_study
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
 
 GRADED, OTHER = 3_000_097, 3_000_016
@@ -242,3 +243,16 @@ def test_pictures_that_we_annotated_are_not_read_again(tmp_path):
     plan = make_plan(tmp_path / "in")
     assert plan.files == 1
     assert [one.reason for one in plan.failures] == ["an annotated picture that hipsono made"]
+
+
+def test_a_cine_too_long_to_be_segmented_is_told(tmp_path, monkeypatch):
+    dicom(tmp_path / "hip.dcm", GRADED, View.LONGITUDINAL, 3)
+    (study,) = make_plan(tmp_path).studies
+    asked = Asked(results=frozenset({Result.SEGMENTATION, Result.REPORT}))
+    reader = Reader(Session())
+    assert [kind for kind, _ in read_study(study, reader, asked).results] == [Result.REPORT, Result.SEGMENTATION]
+    monkeypatch.setattr("serving.archive.results.MAX_MASK_BYTES", 1_000_000)
+    read = read_study(study, reader, asked)
+    assert [kind for kind, _ in read.results] == [Result.REPORT]
+    assert [(one.name, one.why) for one in read.failures] == [("hip.dcm", Why.NOT_SEGMENTED)]
+    assert read.readings.num_rows == 3
