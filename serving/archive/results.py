@@ -50,7 +50,10 @@ class FileResults:
         if Result.SEGMENTATION in self.wanted and not self.too_long:
             masks = segment(reading)
             self.mask_bytes += sum(one.mask.nbytes for one in masks)
-            self.masks = [*self.masks, *masks] if self.mask_bytes <= MAX_MASK_BYTES else []
+            if self.mask_bytes <= MAX_MASK_BYTES:
+                self.masks += masks
+            else:
+                self.masks = []
         view, worth = reading.view.name, _worth(reading)
         if view is not View.OTHER and (view not in self.best or worth > self.best[view][0]):
             self.best[view] = (worth, frame, reading)
