@@ -110,10 +110,10 @@ def candidates(table: str) -> tuple[Candidate, ...]:
 
 
 def _ablation(whole: Recipe) -> tuple[Candidate, ...]:
-    """The whole recipe, then with each of its parts left out, then without the frames of other sets."""
-    parts = ("veil_share", "bend_share", "style_share", "fade_share")
+    """The whole recipe, then without the frames of other sets, then with each of its parts left out."""
+    parts = ("veil_share", "style_share", "bend_share", "fade_share")
     without = (Candidate(replace(whole, **{part: 0.0}), name=f"no-{part.split('_')[0]}") for part in parts)  # type: ignore[arg-type]
-    return (Candidate(whole, name="whole"), *without, Candidate(whole, name="no-real", extras=False))
+    return (Candidate(whole, name="whole"), Candidate(whole, name="no-real", extras=False), *without)
 
 
 def compare(
