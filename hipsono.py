@@ -145,7 +145,7 @@ def grade(
     asked = asked_of((spacing_mm, age_years), asked_results(sr, seg, overlays))
     job = Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, asked, ray)
     try:
-        raise SystemExit(grade_archive(job))
+        raise SystemExit(grade_archive(job, say))
     except ModuleNotFoundError as error:
         fail(f"{error.name} is missing: install the extra with  pip install -e '.[cluster]'")
 

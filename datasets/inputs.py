@@ -17,7 +17,7 @@ from typing import Final
 import pydicom
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from datasets.files import HEAD_BYTES, kind_of
+from datasets.files import HEAD_BYTES
 
 MAX_MEMBER_BYTES: Final = 8 << 30
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
@@ -123,7 +123,7 @@ def list_inputs(archive: Path) -> Iterator[File | Member | Failure]:
         for path in sorted(archive.rglob("*")):
             if not path.is_dir():
                 yield from _file(path, path.relative_to(archive).as_posix())
-    elif _is_directory_record(archive):
+    elif is_directory_record(archive):
         yield from _named_by(archive)
     else:
         yield from _file(archive, archive.name)
@@ -162,13 +162,6 @@ def _members(path: Path, name: str) -> Iterator[Member | Failure]:
             yield Failure(called, Why.UNREADABLE, f"it unpacks to {member.file_size} bytes: unpack the zip first")
         else:
             yield Member(called, member.file_size, changed, path, member.filename)
-
-
-def _is_directory_record(path: Path) -> bool:
-    with path.open("rb") as file:
-        if kind_of(file.read(HEAD_BYTES)) is None:
-            return False
-    return is_directory_record(path)
 
 
 def is_directory_record(path: Path) -> bool:

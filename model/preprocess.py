@@ -103,7 +103,7 @@ def _divisible(grey: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
 
 
 def _halved(grey: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
-    """Means of blocks of 2 x 2 pixels, again and again: OpenCV does these, and no others, ten times as fast as any."""
+    """Means of blocks of 2 x 2 pixels, again and again: ten times as fast in OpenCV as by any other factor."""
     for _ in range(times):
         size = (grey.shape[1] // 2, grey.shape[0] // 2)
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -15,13 +15,12 @@ from ray.exceptions import RayError, RayTaskError
 
 from serving.archive.parts import Parts
 from serving.archive.plan import Study
-from serving.archive.pool import Died, Done, Setup, Worker
+from serving.archive.pool import AHEAD, Died, Done, Setup, Worker
 from serving.archive.study import StudyRead
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _RETRIES: Final = 3
 """How often a study is begun again whose process or node was lost; one that kills every process is left out then."""
-_AHEAD: Final = 2
 
 _worker: Worker | None = None
 
@@ -43,7 +42,7 @@ def _read_all(waiting: Iterator[Study], setup: Setup) -> Iterator[Done | Died]:
     parts, given = Parts(setup.parts, setup.digest), ray.put(setup)
     at_work: dict[Any, Study] = {}
     while True:
-        window = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+        window = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
         for study in islice(waiting, max(0, window - len(at_work))):
             at_work[_read.remote(study, given)] = study
         if not at_work:

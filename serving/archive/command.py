@@ -1,7 +1,7 @@
 """`hipsono grade` from the command line: progress on the way, a summary at the end, what went wrong by name."""
 
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -27,21 +27,22 @@ def asked_of(known: Known, results: frozenset[Result]) -> Asked:
     return Asked(FrameOptions(parse_spacing(spacing) if spacing else None, age_years=age_years), results=results)
 
 
-def grade_archive(job: Job) -> int:
+def grade_archive(job: Job, say: Callable[[str], None]) -> int:
     """Grades and says so; 0 where every input was read or was none of ours, 1 where something is wrong with one."""
     try:
-        outcome = grade(job, _say, _Meter())
+        outcome = grade(job, say, _Meter(say))
     except KeyboardInterrupt:
-        _say("stopped: what was read is kept, --resume goes on from there")
+        say("stopped: what was read is kept, --resume goes on from there")
         return 1
-    _sum_up(job.out, outcome)
+    _sum_up(job.out, outcome, say)
     return 1 if outcome.wrong else 0
 
 
 class _Meter:
     """Progress: a line that renews itself on a terminal, a plain one now and then elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._console = Console(stderr=True)
         self._last = time.monotonic()
 
@@ -51,23 +52,18 @@ class _Meter:
             self._console.print(progress.line, end="\n" if ended else "\r", highlight=False)
         elif ended or time.monotonic() - self._last > _PLAIN_EVERY_S:
             self._last = time.monotonic()
-            _say(progress.line)
+            self._say(progress.line)
 
 
-def _sum_up(out: Path, outcome: Outcome) -> None:
-    _say(
+def _sum_up(out: Path, outcome: Outcome, say: Callable[[str], None]) -> None:
+    say(
         f"{outcome.frames} frames, {outcome.hips} hips, {outcome.failures} inputs without a frame or cut short, "
         f"{outcome.wrong} of them with something wrong; {outcome.read_now} frames read now in {outcome.seconds:g} s"
     )
     rows = pq.read_table(out / "failures.parquet").to_pylist()
     wrong = [row for row in rows if row["why"] not in EXPECTED]
     for row in wrong[:_NAMED]:
-        _say(f"  {row['name']}: {row['reason']}")
+        say(f"  {row['name']}: {row['reason']}")
     if len(wrong) > _NAMED:
-        _say(f"  and {len(wrong) - _NAMED} more in failures.parquet")
-    _say(f"{out / 'index.html'} shows it all")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+        say(f"  and {len(wrong) - _NAMED} more in failures.parquet")
+    say(f"{out / 'index.html'} shows it all")

@@ -1,7 +1,7 @@
 """What there is to read, study by study, before anything is decoded."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -62,15 +62,15 @@ class Plan:
         return sum(item.input.size_bytes for study in self.studies for item in study.items)
 
 
-def make_plan(archive: str | Path, told: Callable[[int], None] = lambda _: None) -> Plan:
-    """Looks at every file's header; `told` hears how many were looked at.
+def make_plan(archive: str | Path) -> Plan:
+    """Looks at every file's header.
 
     The archive is a path, or dicomweb://... Raises FileNotFoundError, or OSError where a server cannot be asked.
     """
     studies: dict[str, list[Item]] = defaultdict(list)
     failures: list[Failure] = []
     first_with: dict[str, str] = {}
-    for count, one in enumerate(_inputs(archive), start=1):
+    for one in _inputs(archive):
         looked_at = one if isinstance(one, Failure) else _look_at(one)
         if isinstance(looked_at, Failure):
             failures.append(looked_at)
@@ -82,7 +82,6 @@ def make_plan(archive: str | Path, told: Callable[[int], None] = lambda _: None)
             else:
                 reason = f"the same instance as {earlier}"
                 failures.append(Failure(item.input.name, Why.DUPLICATE, reason))
-        told(count)
     return Plan(tuple(Study(name, tuple(studies[name])) for name in sorted(studies)), tuple(failures))
 
 
@@ -124,11 +123,13 @@ def _look_at_dicom(one: Input) -> tuple[str, Item] | Failure:
 
 def _header_of(one: Input) -> Told | Failure:
     source = one.source()
-    if isinstance(source, Path) and is_directory_record(source):
-        return Failure(
-            one.name, Why.NOT_A_PICTURE, f"a DICOMDIR ({MediaStorageDirectoryStorage.name}) names other files"
-        )
-    cine = read_dicom(source, one.name)
+    try:
+        cine = read_dicom(source, one.name)
+    except UnreadableFile:
+        if not (isinstance(source, Path) and is_directory_record(source)):
+            raise
+        reason = f"a DICOMDIR ({MediaStorageDirectoryStorage.name}) names other files"
+        return Failure(one.name, Why.NOT_A_PICTURE, reason)
     identity = cine.identity
     return Told(
         identity.study_uid,

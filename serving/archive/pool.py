@@ -18,7 +18,7 @@ from serving.archive.parts import Parts
 from serving.archive.plan import Study
 from serving.archive.study import Asked, StudyRead, read_study
 
-_AHEAD: Final = 2
+AHEAD: Final = 2
 """Studies handed out for each process: the next waits there when one is done."""
 
 
@@ -69,7 +69,7 @@ def _until_broken(
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (setup,))
     try:
         while True:
-            for study in islice(waiting, _AHEAD * workers - len(at_work)):
+            for study in islice(waiting, AHEAD * workers - len(at_work)):
                 at_work[pool.submit(_read, study)] = study
             if not at_work:
                 return None

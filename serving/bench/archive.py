@@ -21,7 +21,7 @@ from datasets.phantom.cine import cine
 from model.anatomy import HIP_VIEWS
 from model.runtime import STARTER, Session
 from serving.archive.run import Job, Progress, grade
-from serving.bench.clients import together
+from serving.bench.clients import rate
 from serving.bench.figures import Figure, at_least, at_most
 from serving.bench.pictures import pictures
 
@@ -97,31 +97,24 @@ def _decode(path: Path) -> int:
 
 
 def _network_rate(model: Path, cores: int) -> float:
-    session, counts = Session(model, threads=1), [0] * cores
-    shown, until = pictures(session.spec), time.perf_counter() + _NETWORK_S
-
-    def work(mine: int) -> None:
-        while time.perf_counter() < until:
-            session.run(shown.input(counts[mine]))
-            counts[mine] += 1
-
-    together(work, cores)
-    return sum(counts) / _NETWORK_S
+    session = Session(model, threads=1)
+    shown = pictures(session.spec)
+    return rate(lambda k: session.run(shown.input(k)), cores, _NETWORK_S)
 
 
 def _graded(archive: Path, out: Path, model: Path) -> _Rate:
-    rate, done = _Rate(), threading.Event()
-    watcher = threading.Thread(target=_watch_memory, args=(rate, done))
+    seen, done = _Rate(), threading.Event()
+    watcher = threading.Thread(target=_watch_memory, args=(seen, done))
     watcher.start()
     try:
-        grade(Job(archive, out, model), lambda _: None, rate.marks.append)
+        grade(Job(archive, out, model), lambda _: None, seen.marks.append)
     finally:
         done.set()
         watcher.join()
-    return rate
+    return seen
 
 
-def _watch_memory(rate: _Rate, done: threading.Event) -> None:
+def _watch_memory(seen: _Rate, done: threading.Event) -> None:
     mine = psutil.Process()
     while not done.wait(_LOOK_EVERY_S):
         held = 0
@@ -130,4 +123,4 @@ def _watch_memory(rate: _Rate, done: threading.Event) -> None:
                 held += one.memory_info().rss
             except psutil.Error:
                 continue
-        rate.peak_mb = max(rate.peak_mb, held / 1e6)
+        seen.peak_mb = max(seen.peak_mb, held / 1e6)

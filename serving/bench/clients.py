@@ -60,6 +60,20 @@ def together(work: Callable[[int], None], count: int) -> None:
         thread.join()
 
 
+def rate(work: Callable[[int], object], callers: int, seconds: float) -> float:
+    """How often a second so many callers together do a piece of work, each counting its own from 0."""
+    counts = [0] * callers
+    until = time.perf_counter() + seconds
+
+    def call(mine: int) -> None:
+        while time.perf_counter() < until:
+            work(counts[mine])
+            counts[mine] += 1
+
+    together(call, callers)
+    return sum(counts) / seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Streamed:
     """A stream's frames sent, those answered, and how old each answered one was when its answer arrived here, ms."""

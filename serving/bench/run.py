@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import psutil
 from datasets.files import decode_picture
 from model.reading import Reader
 from model.runtime import STARTER, Session
-from serving.bench.clients import crowd, stream, together
+from serving.bench.clients import crowd, rate, stream
 from serving.bench.figures import Figure, Report, Row, at_least, at_most, row
 from serving.bench.page import watch_page
 from serving.bench.pictures import SIZE, Pictures, pictures
@@ -57,7 +58,8 @@ def bench(plan: Plan, model: Path | None = None, say: Callable[[str], None] = pr
     figures: list[Figure] = []
     with ExitStack() as stack:
         ours = stack.enter_context(Served(_ours(path)))
-        peers = [peer for recipe in _recipes(path, plan.peers, say) for peer in _entered(stack, recipe, say)]
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hipsono-bench-")))
+        peers = [peer for recipe in _recipes(path, plan.peers, scratch, say) for peer in _entered(stack, recipe, say)]
         say(f"one client, {plan.rounds} rounds")
         turns = _in_turn(session, shown, [ours, *peers], plan.rounds)
         floor = float(np.median(turns[_FLOOR]))
@@ -92,8 +94,8 @@ def _ours(model: Path) -> Recipe:
     return Recipe("hipsono: POST /v1/frames", command, "/v1/frames", "/readyz")
 
 
-def _recipes(model: Path, peers: tuple[Path, ...], say: Callable[[str], None]) -> Iterator[Recipe]:
-    for package, recipe in _wanted(str(model)):
+def _recipes(model: Path, peers: tuple[Path, ...], scratch: Path, say: Callable[[str], None]) -> Iterator[Recipe]:
+    for package, recipe in _wanted(str(model), scratch):
         python = next((str(p.absolute()) for p in peers if _has(p, package)), None)
         if python is not None:
             yield replace(recipe, command=(python, *recipe.command))
@@ -101,7 +103,7 @@ def _recipes(model: Path, peers: tuple[Path, ...], say: Callable[[str], None]) -
             say(f"{recipe.name} is left out: no interpreter given by --peers-python has {package}")
 
 
-def _wanted(model: str) -> Iterator[tuple[str, Recipe]]:
+def _wanted(model: str, scratch: Path) -> Iterator[tuple[str, Recipe]]:
     """The peers, each with the package it needs and its command after the interpreter's name."""
     told = {"HIPSONO_BENCH_MODEL": model}
     yield "onnxruntime", Recipe("FastAPI + onnxruntime", (str(_PEERS / "plain.py"), "{port}", model))
@@ -109,12 +111,12 @@ def _wanted(model: str) -> Iterator[tuple[str, Recipe]]:
     yield "litserve", Recipe("LitServe", (str(_PEERS / "lit.py"), "{port}", model), form="request")
     bentoml = ("-m", "bentoml", "serve", "bento:Hip", "--working-dir", str(_PEERS), "--port", "{port}")
     yield "bentoml", Recipe("BentoML", bentoml, ready="/readyz", env=told)
-    label = ("-m", "monailabel.main", "start_server", "--app", str(_PEERS / "label"), "--port", "{port}")
-    studies = ("--studies", tempfile.mkdtemp(prefix="hipsono-bench-"))
-    yield (
-        "monailabel",
-        Recipe("MONAI Label", (*label, *studies), "/infer/hip?output=json", "/info/", form="file", env=told),
-    )
+    # It writes logs beside its app, so it is given a copy.
+    app, studies = shutil.copytree(_PEERS / "label", scratch / "label"), scratch / "studies"
+    studies.mkdir()
+    found = told | {"PYTHONPATH": str(ROOT)}
+    label = ("-m", "monailabel.main", "start_server", "--app", str(app), "--studies", str(studies), "--port", "{port}")
+    yield "monailabel", Recipe("MONAI Label", label, "/infer/hip?output=json", "/info/", form="file", env=found)
 
 
 def _has(python: Path, package: str) -> bool:
@@ -182,23 +184,11 @@ def _one_client(turns: dict[str, list[float]], ours: Served, peers: list[Served]
 
 def _most(session: Session, shown: Pictures, seconds: float) -> float:
     """The most frames a second that bare session.run can do: one after another by all cores, or a core for each."""
+    single = Session(session.path, threads=1)
     return max(
-        _rate(session, shown, 1, seconds / 2),
-        _rate(Session(session.path, threads=1), shown, os.cpu_count() or 1, seconds / 2),
+        rate(lambda k: session.run(shown.input(k)), 1, seconds / 2),
+        rate(lambda k: single.run(shown.input(k)), os.cpu_count() or 1, seconds / 2),
     )
-
-
-def _rate(session: Session, shown: Pictures, callers: int, seconds: float) -> float:
-    counts = [0] * callers
-    until = time.perf_counter() + seconds
-
-    def work(mine: int) -> None:
-        while time.perf_counter() < until:
-            session.run(shown.input(mine))
-            counts[mine] += 1
-
-    together(work, callers)
-    return sum(counts) / seconds
 
 
 def _crowded(server: Served, shown: Pictures, seconds: float) -> tuple[Row, float]:
@@ -223,11 +213,11 @@ def _streams(
     """One stream at each rate that the bare network could follow, then four at once; `bare` is (floor ms, most/s)."""
     floor, most = bare
     rows, figures = [], []
-    for rate in (30, 60):
-        (one,) = stream(ours, shown, rate, seconds)
-        name = f"one stream at {rate}/s"
+    for pace in (30, 60):
+        (one,) = stream(ours, shown, pace, seconds)
+        name = f"one stream at {pace}/s"
         rows.append(_aged(name, one.ages_ms, floor, one.per_second))
-        if rate <= 0.9 * most:
+        if pace <= 0.9 * most:
             p99 = float(np.percentile(one.ages_ms, 99))
             figures += [
                 at_least(f"{name}: answered / sent", one.answered_share, 0.99),

@@ -11,7 +11,7 @@ import numpy as np
 from datasets.files import decode_picture
 from model.reading import Reader
 from model.runtime import Session, available
-from serving.bench.clients import together
+from serving.bench.clients import rate
 from serving.bench.pictures import Pictures, pictures
 from serving.settings import Settings
 from serving.tuning import Choice, store_choice
@@ -47,10 +47,10 @@ def tune(model: Path, say: Callable[[str], None]) -> Choice:
     chosen = best[1]
     rates: list[tuple[float, int]] = []
     for workers in range(1, cores + 2):
-        rate = _rate(model, chosen, workers, shown)
-        say(f"{workers} frames at once: {rate:.1f} frames/s read")
-        if not rates or rate * _WORTH > rates[-1][0]:
-            rates.append((rate, workers))
+        read = _rate(model, chosen, workers, shown)
+        say(f"{workers} frames at once: {read:.1f} frames/s read")
+        if not rates or read * _WORTH > rates[-1][0]:
+            rates.append((read, workers))
     return Choice(chosen.provider, chosen.threads, rates[-1][1])
 
 
@@ -72,13 +72,5 @@ def _rate(model: Path, chosen: Choice, workers: int, shown: Pictures) -> float:
     """Frames a second that so many workers decode and read, each frame by one thread where there are several."""
     session = Session(model, chosen.threads, chosen.provider, several=workers > 1)
     session.crowded = workers > 1
-    reader, counts = Reader(session), [0] * workers
-    until = time.perf_counter() + _SECONDS
-
-    def work(mine: int) -> None:
-        while time.perf_counter() < until:
-            reader.read(decode_picture(shown.jpeg(counts[mine])))
-            counts[mine] += 1
-
-    together(work, workers)
-    return sum(counts) / _SECONDS
+    reader = Reader(session)
+    return rate(lambda k: reader.read(decode_picture(shown.jpeg(k))), workers, _SECONDS)

@@ -102,8 +102,13 @@ def algorithm(model: ModelId) -> Dataset:
     """The network as an item of an algorithm identification sequence."""
     item = Dataset()
     item.AlgorithmFamilyCodeSequence = [ARTIFICIAL_INTELLIGENCE.item()]
-    item.AlgorithmName, item.AlgorithmVersion = f"{MAKER} {model.name}"[:64], f"{model.version} {model.sha256[:12]}"
+    item.AlgorithmName, item.AlgorithmVersion = algorithm_words(model)
     return item
+
+
+def algorithm_words(model: ModelId) -> tuple[str, str]:
+    """The network's name and version as results tell them."""
+    return f"{MAKER} {model.name}"[:64], f"{model.version} {model.sha256[:12]}"
 
 
 def _equip(result: Dataset, making: Making) -> None:

@@ -25,7 +25,16 @@ from serving.dicom_out.codes import (
     SOURCE_FOR_PROCESSING,
     structure_term,
 )
-from serving.dicom_out.origin import Kind, Making, algorithm, begin, reference, result_uid, take_over_compression
+from serving.dicom_out.origin import (
+    Kind,
+    Making,
+    algorithm,
+    algorithm_words,
+    begin,
+    reference,
+    result_uid,
+    take_over_compression,
+)
 
 KIND: Final = Kind(SegmentationStorage, "SEG", 9101, "Hip structures")
 _SEGMENT_NUMBER, _IDENTIFICATION = 0x0062000B, 0x0062000A
@@ -112,7 +121,7 @@ def _overlap(groups: list[list[Segmented]]) -> bool:
 def _segment(number: int, structure: Structure, side: Laterality, origin: Dataset, making: Making) -> Dataset:
     item = Dataset()
     item.SegmentNumber, item.SegmentLabel = number, structure.title
-    item.SegmentAlgorithmType, item.SegmentAlgorithmName = "AUTOMATIC", algorithm(making.model).AlgorithmName
+    item.SegmentAlgorithmType, item.SegmentAlgorithmName = "AUTOMATIC", algorithm_words(making.model)[0]
     item.SegmentationAlgorithmIdentificationSequence = [algorithm(making.model)]
     item.SegmentedPropertyCategoryCodeSequence = [ANATOMICAL_STRUCTURE.item()]
     item.SegmentedPropertyTypeCodeSequence = [structure_term(structure).item()]
@@ -121,13 +130,8 @@ def _segment(number: int, structure: Structure, side: Laterality, origin: Datase
         region.AnatomicRegionModifierSequence = [SIDES[side].item()]
     item.AnatomicRegionSequence = [region]
     item.TrackingID = structure.name
-    item.TrackingUID = tracking_uid(origin, structure.name, making)
+    item.TrackingUID = result_uid(origin, KIND, making.model, "tracking", structure.name)
     return item
-
-
-def tracking_uid(origin: Dataset, name: str, making: Making) -> str:
-    """What ties a structure's segment and its measurements in the report together."""
-    return str(result_uid(origin, KIND, making.model, "tracking", name))
 
 
 def _index_frames(result: Dataset, origin: Dataset, groups: list[list[Segmented]]) -> None:

@@ -37,7 +37,7 @@ from model.measure import Target
 from model.reading import NOTICE, Reading
 from serving.about import VERSION
 from serving.dicom_out.codes import ARTIFICIAL_INTELLIGENCE, HIP_JOINT, SIDES, Term, private
-from serving.dicom_out.origin import MAKER, Kind, Making, completed, result_uid, take_over, tell_when
+from serving.dicom_out.origin import MAKER, Kind, Making, algorithm_words, completed, result_uid, take_over, tell_when
 
 KIND: Final = Kind(ComprehensiveSRStorage, "SR", 9102, "Hip reading")
 _REPORT: Final = Term("126000", "DCM", "Imaging Measurement Report")
@@ -91,9 +91,8 @@ class _About:
         self._origin, self._making = origin, making
         laterality = SIDES.get(side)
         self._site = [FindingSite(_coded(HIP_JOINT), laterality=None if laterality is None else _coded(laterality))]
-        model = making.model
         self._algorithm = AlgorithmIdentification(
-            f"{MAKER} {model.name}", f"{model.version} {model.sha256[:12]}", family=_coded(ARTIFICIAL_INTELLIGENCE)
+            *algorithm_words(making.model), family=_coded(ARTIFICIAL_INTELLIGENCE)
         )
 
     def groups(self, reading: Reading) -> list[Group]:

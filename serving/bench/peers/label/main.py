@@ -1,11 +1,11 @@
-"""MONAI Label: HIPSONO_BENCH_MODEL=MODEL python -m monailabel.main start_server --app label --studies FOLDER."""
+"""MONAI Label: python -m monailabel.main start_server --app label --studies FOLDER, with HIPSONO_BENCH_MODEL set.
+
+The bench starts a copy, with this project on PYTHONPATH.
+"""
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
