@@ -131,23 +131,79 @@ def grade(
         str | None, typer.Option(help="ROW,COL in mm per pixel, for pictures without a scale.")
     ] = None,
     age_years: Annotated[float | None, typer.Option(help="Age of the patients, where files do not say.")] = None,
+    deidentify: Annotated[bool, typer.Option("--deidentify", help="OUT may be given away, less OUT/private.")] = False,
+    identity: Annotated[
+        Path | None, typer.Option(help="The private folder of an earlier run whose names are to be used again.")
+    ] = None,
     model: ModelOption = None,
 ) -> None:
     """Grade an archive of studies into tables and a page.  Example: hipsono grade studies/ -o graded --sr --seg"""
     try:
-        from serving.archive.command import asked_of, grade_archive
+        from serving.archive.command import asked_of, grade_archive, identities_for
         from serving.archive.results import asked_results
         from serving.archive.run import Job
     except ImportError as error:
         fail(f"{error.name} is missing: install the extra with  pip install -e '.[archive]'")
     from model.runtime import STARTER
 
-    asked = asked_of((spacing_mm, age_years), asked_results(sr, seg, overlays))
+    identities = None
+    if deidentify or identity is not None:
+        try:
+            identities = identities_for(out, identity)
+        except ModuleNotFoundError as error:
+            fail(f"{error.name} is missing: install the extra with  pip install -e '.[deidentify]'")
+    asked = asked_of((spacing_mm, age_years), asked_results(sr, seg, overlays), identities)
     job = Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, asked, ray)
     try:
         raise SystemExit(grade_archive(job, say))
     except ModuleNotFoundError as error:
         fail(f"{error.name} is missing: install the extra with  pip install -e '.[cluster]'")
+
+
+@app.command()
+def clear(
+    out: Annotated[Path, typer.Argument(help="What `hipsono grade --deidentify` wrote.")],
+    by: Annotated[str, typer.Option(help="Who decides: it is written down with each decision.")],
+    port: PortOption = 8001,
+) -> None:
+    """Look through withheld pictures and clear them for release.  Example: hipsono clear graded --by 'A. Kim'"""
+    try:
+        from serving.deidentify.clearing import run_clearing
+    except ImportError as error:
+        fail(f"{error.name} is missing: install the extra with  pip install -e '.[archive,deidentify]'")
+    run_clearing(out, by, port, say)
+
+
+@app.command()
+def cohort(
+    readings: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `hipsono grade` wrote.")],
+    design: Annotated[Path, typer.Option(help="CSV: patient, group, visit, index_hip; see docs/cohort.md.")],
+    report: Annotated[Path, typer.Option("--report", "-o", help="Folder for the page, the tables and the figures.")],
+    hip: Annotated[Literal["index", "other"], typer.Option(help="Which hip of a patient is tabled.")] = "index",
+    published: Annotated[Path | None, typer.Option(help="CSV of printed summaries to check.")] = None,
+) -> None:
+    """Tables and plots of a trial.  Example: hipsono cohort graded --design design.csv -o report"""
+    try:
+        from serving.cohort.command import Job, report_cohort
+        from serving.cohort.matching import Side
+    except ImportError as error:
+        fail(f"{error.name} is missing: install the extra with  pip install -e '.[trial]'")
+    raise SystemExit(report_cohort(Job(readings, design, report, Side(hip), published), say))
+
+
+@app.command()
+def plausible(
+    n: Annotated[int, typer.Argument(help="How many patients.")],
+    mean: Annotated[str, typer.Argument(help="As printed: 0.15 has two decimals.")],
+    spread: Annotated[str, typer.Argument(help="What stands after the mean, as printed.")],
+    scale: Annotated[str, typer.Option(help="LEAST-LARGEST of the whole numbers.")] = "0-3",
+) -> None:
+    """Can n whole numbers have this mean and SD?  Example: hipsono plausible 40 0.15 0.06"""
+    from serving.cohort.plausible import Printed, check, parse_scale
+
+    found = check(Printed(n, mean, spread, parse_scale(scale)))
+    sys.stdout.write(found.words + "\n")
+    raise SystemExit(0 if found.can_be_sd else 1)
 
 
 @app.command()
@@ -237,18 +293,27 @@ def listen(
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write.")],
-    n: Annotated[int, typer.Option("-n", min=1, help="How many phantoms.")] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="First seed; each phantom has its own.")] = 0,
+    n: Annotated[int | None, typer.Option("-n", min=1, help="How many: 100, or 120 patients of a trial.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="First seed; each phantom has its own. 0 without it.")] = None,
     view: Annotated[View | None, typer.Option(help="Only this view.")] = None,
     dicom: Annotated[bool, typer.Option("--dicom", help="Write DICOM files instead of a data set.")] = False,
     cine: Annotated[int, typer.Option("--cine", min=0, help="Frames of a cine for each phantom.")] = 0,
     wave: Annotated[bool, typer.Option("--wave", help="Through a wave simulator, minutes a frame.")] = False,
+    trial: Annotated[bool, typer.Option("--trial", help="A trial of -n patients in three groups, as DICOM.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores without it.")] = None,
 ) -> None:
     """Labelled synthetic sonograms with exact truth.  Example: hipsono phantom -n 300 --seed 1000000 -o data/exam"""
+    if trial:
+        from datasets.phantom.trial_write import TrialOrder, write_trial
+
+        if view or dicom or wave:
+            fail("--trial writes DICOM cines of the anterior longitudinal view: leave out --view, --dicom and --wave")
+        studies = write_trial(TrialOrder.asked(n, seed, cine), out, workers)
+        say(f"{studies} studies and design.csv in {out}; next: hipsono grade {out / 'studies'} -o {out / 'graded'}")
+        return
     from datasets.phantom.write import PhantomOrder, write_phantoms
 
-    written = write_phantoms(PhantomOrder(n, seed, view, cine, dicom, wave), out, workers)
+    written = write_phantoms(PhantomOrder(n or 100, seed or 0, view, cine, dicom, wave), out, workers)
     say(f"{written} phantoms in {out}")
 
 

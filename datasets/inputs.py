@@ -33,6 +33,7 @@ class Why(StrEnum):
     MISSING = "missing"
     OUT_OF_REACH = "out of reach"
     NOT_SEGMENTED = "not segmented"
+    NOT_DEIDENTIFIED = "not de-identified"
     CRASHED = "crashed"
 
 

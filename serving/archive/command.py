@@ -12,6 +12,10 @@ from datasets.files import FrameOptions
 from serving.archive.results import Result
 from serving.archive.run import EXPECTED, Job, Outcome, Progress, grade
 from serving.archive.study import Asked
+from serving.deidentify.clean import Identities
+from serving.deidentify.layouts import load_layouts
+from serving.deidentify.pseudonyms import keep_key
+from serving.deidentify.release import KEY, LAYOUTS, PRIVATE
 from serving.intake import parse_spacing
 
 Known = tuple[str | None, float | None]
@@ -21,10 +25,14 @@ _PLAIN_EVERY_S: Final = 10.0
 _NAMED: Final = 20
 
 
-def asked_of(known: Known, results: frozenset[Result]) -> Asked:
+def asked_of(known: Known, results: frozenset[Result], identities: Identities | None = None) -> Asked:
     """What the call asks of every study. Raises ValueError for a spacing that is none."""
     spacing, age_years = known
-    return Asked(FrameOptions(parse_spacing(spacing) if spacing else None, age_years=age_years), results=results)
+    return Asked(
+        FrameOptions(parse_spacing(spacing) if spacing else None, age_years=age_years),
+        results=results,
+        identities=identities,
+    )
 
 
 def grade_archive(job: Job, say: Callable[[str], None]) -> int:
@@ -34,8 +42,22 @@ def grade_archive(job: Job, say: Callable[[str], None]) -> int:
     except KeyboardInterrupt:
         say("stopped: what was read is kept, --resume goes on from there")
         return 1
-    _sum_up(job.out, outcome, say)
+    _sum_up(job, outcome, say)
     return 1 if outcome.wrong else 0
+
+
+def identities_for(out: Path, earlier: Path | None) -> Identities:
+    """What to de-identify with: the key of an earlier run's private folder and what was blanked there, or a new key.
+
+    Raises ValueError or ModuleNotFoundError where that is not to be had.
+    """
+    import rapidocr  # noqa: F401 - said now, and not by every process
+
+    if earlier is None:
+        return Identities(keep_key(out / PRIVATE / KEY))
+    if not (earlier / KEY).is_file():
+        raise ValueError(f"{earlier} holds no key: give the private folder of an earlier de-identified run")
+    return Identities(keep_key(earlier / KEY), load_layouts(earlier / LAYOUTS))
 
 
 class _Meter:
@@ -55,15 +77,17 @@ class _Meter:
             self._say(progress.line)
 
 
-def _sum_up(out: Path, outcome: Outcome, say: Callable[[str], None]) -> None:
+def _sum_up(job: Job, outcome: Outcome, say: Callable[[str], None]) -> None:
     say(
         f"{outcome.frames} frames, {outcome.hips} hips, {outcome.failures} inputs without a frame or cut short, "
         f"{outcome.wrong} of them with something wrong; {outcome.read_now} frames read now in {outcome.seconds:g} s"
     )
-    rows = pq.read_table(out / "failures.parquet").to_pylist()
+    rows = pq.read_table(job.inner / "failures.parquet").to_pylist()
     wrong = [row for row in rows if row["why"] not in EXPECTED]
     for row in wrong[:_NAMED]:
         say(f"  {row['name']}: {row['reason']}")
     if len(wrong) > _NAMED:
         say(f"  and {len(wrong) - _NAMED} more in failures.parquet")
-    say(f"{out / 'index.html'} shows it all")
+    say(f"{job.out / 'index.html'} shows it all")
+    if job.asked.identities is not None:
+        say(f"{job.inner} stays here; a person clears pictures for release by  hipsono clear {job.out} --by NAME")

@@ -46,8 +46,9 @@ class Course:
 def write_page(
     out: Path, parts: Parts, names: Iterable[str], failures: list[Failure], settings: dict[str, Any]
 ) -> None:
-    """Writes the page over an older one."""
-    hips = [hip for name in names if parts.has(name) for hip in _hips(out, parts, name)]
+    """Writes the page over an older one; of a de-identified run without pictures and without the inputs' names."""
+    is_private = settings["deidentified"] is not None
+    hips = [hip for name in names if parts.has(name) for hip in _hips(None if is_private else out, parts, name)]
     grades = Counter(hip.told["gsus"] for hip in hips)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
     environment.filters.update(day=_day, percent=_percent)
@@ -61,7 +62,8 @@ def write_page(
         most=max(grades.values(), default=0) or 1,
         courses=_courses(hips),
         course_px=_COURSE_PX,
-        failures=failures,
+        failures=[] if is_private else failures,
+        failed=len(failures),
         causes=Counter(str(one.why) for one in failures),
     )
     unfinished = out / ".index.html.part"
@@ -80,12 +82,13 @@ def _percent(percentile: float | None) -> str:
     return "< 1" if percentile < 1 else "> 99" if percentile > 99 else f"{percentile:.0f}"
 
 
-def _hips(out: Path, parts: Parts, name: str) -> list[Hip]:
+def _hips(out: Path | None, parts: Parts, name: str) -> list[Hip]:
+    """A study's hips, with their pictures relative to a page in `out`; without pictures where there is none."""
     told = []
     for table in parts.rows("hips", (name,)):
         for row in table.to_pylist():
-            path = parts.picture(name, row["hip"])
-            told.append(Hip(row, None if path is None else path.relative_to(out).as_posix()))
+            path = None if out is None else parts.picture(name, row["hip"])
+            told.append(Hip(row, None if path is None or out is None else path.relative_to(out).as_posix()))
     return told
 
 

@@ -5,6 +5,7 @@ their sizes and dates. A part that has the right name is therefore right, whoeve
 """
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from model.frame import Frame
 from serving.archive.plan import Study
 from serving.archive.study import StudyRead
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, hips_table
+from serving.deidentify.release import IMAGES
 from serving.overlay import draw_overlay, encode_jpeg
 
 _UNFINISHED: Final = "."
@@ -62,6 +64,10 @@ class Parts:
             for kind, result in read.results:
                 (unfinished / kind).mkdir(exist_ok=True)
                 result.save_as(unfinished / kind / f"{result.SOPInstanceUID}.dcm", enforce_file_format=True)
+            for one in read.withheld:
+                (unfinished / IMAGES).mkdir(exist_ok=True)
+                (unfinished / IMAGES / f"{one.note.uid}.dcm").write_bytes(one.data())
+                (unfinished / IMAGES / f"{one.note.uid}.json").write_text(json.dumps(one.note.as_json()))
             if any(one.why is Why.OUT_OF_REACH for one in read.failures):
                 (unfinished / _AGAIN).touch()
             for file in unfinished.rglob("*"):

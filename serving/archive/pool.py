@@ -17,6 +17,7 @@ from model.runtime import Session
 from serving.archive.parts import Parts
 from serving.archive.plan import Study
 from serving.archive.study import Asked, StudyRead, read_study
+from serving.deidentify.clean import Cleaner
 
 AHEAD: Final = 2
 """Studies handed out for each process: the next waits there when one is done."""
@@ -89,10 +90,11 @@ class Worker:
         cv2.setNumThreads(1)
         self.setup = setup
         self.reader = Reader(Session(setup.model, threads=1), setup.asked.rules)
+        self.cleaner = None if setup.asked.identities is None else Cleaner(setup.asked.identities)
 
     def read(self, study: Study) -> StudyRead:
         """Everything of a study."""
-        return read_study(study, self.reader, self.setup.asked)
+        return read_study(study, self.reader, self.setup.asked, self.cleaner)
 
 
 _worker: Worker | None = None

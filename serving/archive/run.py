@@ -25,9 +25,9 @@ from serving.archive.pool import Died, Done, Setup, read_all
 from serving.archive.results import Result
 from serving.archive.study import Asked
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
+from serving.deidentify.release import PARTS, PRIVATE, list_withheld, release_decided, write_crosswalk
 
 RUN: Final = "run.json"
-_PARTS: Final = "parts"
 EXPECTED: Final = frozenset({Why.NOT_A_PICTURE, Why.NOT_ULTRASOUND, Why.DUPLICATE})
 """Why an input may give no frame without anything being wrong with it."""
 
@@ -43,6 +43,11 @@ class Job:
     resume: bool = False
     asked: Asked = field(default_factory=Asked)
     ray: str | None = None
+
+    @property
+    def inner(self) -> Path:
+        """What names inputs and holds what is not ready: OUT, or OUT/private where OUT is to be given away."""
+        return self.out if self.asked.identities is None else self.out / PRIVATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     _enter(job, digest, say)
     plan = make_plan(job.archive)
     say(f"{plan.files} files of {len(plan.studies)} studies, {plan.size_bytes / 1e6:.0f} MB, {plan.frames} frames")
-    parts = Parts(job.out / _PARTS, digest)
+    parts = Parts(job.inner / PARTS, digest)
     names = {parts.name(study): study for study in plan.studies}
     if dropped := parts.keep_only(frozenset(names)):
         say(
@@ -98,7 +103,7 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     setup = Setup(job.model.resolve(), parts.folder, digest, job.asked)
     read_now, died = _read(_readers(left, setup, job), len(left), heard)
     failures = _all_failures(plan, parts, names, died)
-    counts = _put_together(job.out, parts, names, failures)
+    counts = _put_together(job, parts, names, failures)
     outcome = Outcome(
         counts["readings"],
         counts["hips"],
@@ -107,7 +112,11 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
         read_now,
         round(time.monotonic() - began, 1),
     )
-    _hand_out(job.out, parts, names, job.asked.results)
+    if job.asked.identities is None:
+        _hand_out(job.out, parts, names, job.asked.results)
+    else:
+        write_crosswalk(job.out, (waiting.note.crossing for waiting in list_withheld(job.out).values()))
+        release_decided(job.out)
     write_page(job.out, parts, tuple(names), failures, settings)
     _note(job.out, digest, settings, asdict(outcome))
     return outcome
@@ -123,6 +132,7 @@ def _settings(job: Job) -> dict[str, Any]:
         "rules": asdict(job.asked.rules),
         "known": asdict(job.asked.known),
         "results": sorted(job.asked.results),
+        "deidentified": None if job.asked.identities is None else job.asked.identities.digest,
         "onnxruntime": onnxruntime.__version__,
         "opencv": cv2.__version__,
         "machine": platform.machine(),
@@ -136,10 +146,14 @@ def _enter(job: Job, digest: str, say: Callable[[str], None]) -> None:
         raise ValueError(f"{job.out} holds a run: add --resume to go on with it, or give another folder")
     if note.exists() and json.loads(note.read_text())["digest"] != digest:
         say("the model or a setting has changed since: everything is read afresh")
-    if not note.exists() and job.out.exists() and any(path.name[0] != "." for path in job.out.iterdir()):
+    if not note.exists() and job.out.exists() and any(not _is_ours(path) for path in job.out.iterdir()):
         raise ValueError(f"{job.out} is not empty and holds no run: give a new folder")
     job.out.mkdir(parents=True, exist_ok=True)
     _note(job.out, digest, {}, None)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name[0] == "." or path.name == PRIVATE
 
 
 def _note(out: Path, digest: str, settings: dict[str, Any], outcome: dict[str, Any] | None) -> None:
@@ -178,7 +192,7 @@ def _all_failures(plan: Plan, parts: Parts, names: dict[str, Study], died: tuple
     return sorted(told, key=lambda one: (one.name, one.why))
 
 
-def _put_together(out: Path, parts: Parts, names: dict[str, Study], failures: list[Failure]) -> dict[str, int]:
+def _put_together(job: Job, parts: Parts, names: dict[str, Study], failures: list[Failure]) -> dict[str, int]:
     """The three tables, each whole or as it was before; how many rows each has."""
     done = [name for name in names if parts.has(name)]
     sources: dict[str, tuple[pa.Schema, Iterator[pa.Table]]] = {
@@ -188,9 +202,10 @@ def _put_together(out: Path, parts: Parts, names: dict[str, Study], failures: li
     }
     counts = {}
     for table, (schema, rows) in sources.items():
-        unfinished = out / f".{table}.part"
+        folder = job.inner if table == "failures" else job.out
+        unfinished = folder / f".{table}.part"
         counts[table] = write_table(rows, schema, unfinished)
-        unfinished.replace(out / f"{table}.parquet")
+        unfinished.replace(folder / f"{table}.parquet")
     return counts
 
 

@@ -18,11 +18,13 @@ from model.cine import CineGrade
 from model.frame import Frame
 from model.grade import Combined, GradeRules, Gsus, Pdus, capsule_percentile, combine
 from model.reading import Reader, Reading
-from serving.archive.plan import Item, Study
+from serving.archive.plan import Study
 from serving.archive.results import FileResults, Result
 from serving.archive.tables import FrameSource, HipRow, ReadingRows
+from serving.deidentify.clean import Cleaner, Identities, Withheld
 
 _NOBODY: Final = Identity(*[""] * 8)
+_NO_HEADER: Final = "a picture or video has no header to go by: it is neither read nor let out"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,41 +38,65 @@ class Deciding:
 
 @dataclass(frozen=True, slots=True)
 class StudyRead:
-    """Everything of one study; `readings` a row a frame."""
+    """Everything of one study; `readings` a row a frame; `withheld` its files de-identified, where that is asked."""
 
     readings: pa.Table
     hips: tuple[HipRow, ...]
     failures: tuple[Failure, ...]
     deciding: tuple[Deciding, ...]
     results: tuple[tuple[Result, Dataset], ...]
+    withheld: tuple[Withheld, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of every study: what the caller knows of its frames, the grades' rules, objects for a PACS."""
+    """What is asked of every study: what the caller knows of its frames, the grades' rules, objects for a PACS.
+
+    With `identities` every file is de-identified before it is read.
+    """
 
     known: FrameOptions = field(default_factory=FrameOptions)
     rules: GradeRules = field(default_factory=GradeRules)
     results: frozenset[Result] = frozenset()
+    identities: Identities | None = None
 
 
-def read_study(study: Study, reader: Reader, asked: Asked) -> StudyRead:
-    """Reads every frame of every file. One that cannot be read to its end is a failure; its frames until then stay."""
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file to be read: under which names it is told, and where its bytes are."""
+
+    study: str
+    name: str
+    source: Path | bytes
+
+
+def read_study(study: Study, reader: Reader, asked: Asked, cleaner: Cleaner | None = None) -> StudyRead:
+    """Reads every frame of every file. One that cannot be read to its end is a failure; its frames until then stay.
+
+    With a cleaner, what is read and told of is each file's de-identified twin; failures keep the originals' names.
+    """
     rows = ReadingRows()
     failures: list[Failure] = []
     hips: dict[Laterality, _Hip] = {}
     results: list[tuple[Result, Dataset]] = []
+    withheld: list[Withheld] = []
     for item in study.items:
         of_file = FileResults(asked.results if item.kind is FileKind.DICOM else frozenset())
         try:
-            source = item.input.source()
-            for identity, frame in _frames(item, source):
+            opened = _Opened(study.name, item.input.name, item.input.source())
+            if cleaner is not None:
+                if item.kind is not FileKind.DICOM:
+                    failures.append(Failure(item.input.name, Why.NOT_DEIDENTIFIED, _NO_HEADER))
+                    continue
+                withheld.append(cleaner.clean(opened.source, item.input.name))
+                opened = _twin(withheld[-1])
+            for identity, frame in _frames(item.kind, opened):
                 known = asked.known.apply(frame)
-                seen = Deciding(FrameSource(study.name, item.input.name, identity), known, reader.read(known))
+                seen = Deciding(FrameSource(opened.study, opened.name, identity), known, reader.read(known))
                 rows.add(seen.source, seen.reading)
                 hips.setdefault(known.laterality, _Hip(known.laterality)).see(seen)
                 of_file.see(known, seen.reading)
-            results += of_file.build(source, reader.model)
+            results += of_file.build(opened.source, reader.model)
             if of_file.too_long:
                 failures.append(Failure(item.input.name, Why.NOT_SEGMENTED, "its masks would fill the memory: cut it"))
         except UnreadableFile as error:
@@ -82,15 +108,20 @@ def read_study(study: Study, reader: Reader, asked: Asked) -> StudyRead:
     ordered = [hips[side] for side in Laterality if side in hips]
     told = _compared(tuple(hip.row(asked.rules) for hip in ordered))
     deciding = tuple(hip.decided for hip in ordered if hip.decided is not None)
-    return StudyRead(rows.table(), told, tuple(failures), deciding, tuple(results))
+    return StudyRead(rows.table(), told, tuple(failures), deciding, tuple(results), tuple(withheld))
 
 
-def _frames(item: Item, source: Path | bytes) -> Iterator[tuple[Identity, Frame]]:
-    if item.kind is FileKind.DICOM:
-        cine = read_dicom(source, item.input.name)
+def _twin(withheld: Withheld) -> _Opened:
+    crossing = withheld.note.crossing
+    return _Opened(crossing.study, f"{crossing.uid}.dcm", withheld.data())
+
+
+def _frames(kind: FileKind, opened: _Opened) -> Iterator[tuple[Identity, Frame]]:
+    if kind is FileKind.DICOM:
+        cine = read_dicom(opened.source, opened.name)
         yield from ((cine.identity, frame) for frame in cine.frames())
     else:
-        yield from ((_NOBODY, frame) for frame in read_frames(source, name=item.input.name))
+        yield from ((_NOBODY, frame) for frame in read_frames(opened.source, name=opened.name))
 
 
 @dataclass(slots=True)

@@ -1,0 +1,148 @@
+"""What may be given away: cleared files, with flags that are true by then, and what was made of them."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
+
+from serving.deidentify.clean import Crossing, Note
+from serving.deidentify.decisions import Decision, Verdict, load_decisions
+from serving.deidentify.header import CLEAN_PIXELS, code_item
+from serving.deidentify.layouts import load_layouts
+from serving.deidentify.pixels import Box, pack
+
+PRIVATE: Final = "private"
+"""Below OUT: key, names, queue. Everything else there can be given away."""
+IMAGES: Final = "images"
+DECISIONS: Final = "decisions.jsonl"
+KEY: Final = "key"
+LAYOUTS: Final = "layouts.json"
+CROSSWALK: Final = "crosswalk.csv"
+PARTS: Final = "parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A withheld file in the folder of its study, and what is known of it."""
+
+    part: Path
+    note: Note
+
+    @property
+    def path(self) -> Path:
+        """The de-identified file."""
+        return self.part / IMAGES / f"{self.note.uid}.dcm"
+
+
+def list_withheld(out: Path) -> dict[str, Waiting]:
+    """All de-identified files of a run by UID, decided or not. Raises FileNotFoundError where there was no such run."""
+    parts = out / PRIVATE / PARTS
+    if not parts.is_dir():
+        raise FileNotFoundError(f"{out} holds no run of `hipsono grade --deidentify`")
+    waiting = {}
+    for told in sorted(parts.glob(f"[!.]*/{IMAGES}/*.json")):
+        note = Note.from_json(json.loads(told.read_text()))
+        waiting[note.uid] = Waiting(told.parent.parent, note)
+    return waiting
+
+
+def release_decided(out: Path) -> int:
+    """Brings what is out in line with the decisions: takes back and adds; gives how many images are out."""
+    decisions, withheld = load_decisions(out / PRIVATE / DECISIONS), list_withheld(out)
+    cleared = {uid for uid, one in decisions.items() if uid in withheld and one.verdict is Verdict.CLEARED}
+    allowed = {target for uid in cleared for _, target in _copies(out, withheld[uid])}
+    for folder in _folders(out):
+        for path in folder.glob("*.dcm"):
+            if path not in allowed:
+                path.unlink()
+    for uid in sorted(cleared):
+        if not all(target.exists() for _, target in _copies(out, withheld[uid])):
+            release(out, withheld[uid], decisions[uid])
+    return len(cleared)
+
+
+def release(out: Path, waiting: Waiting, decision: Decision) -> None:
+    """Writes a cleared file, and report, segmentation and annotated frames of it where they were asked for."""
+    boxes = (*decision.boxes, *load_layouts(out / PRIVATE / LAYOUTS).of(waiting.note.layout))
+    for path, target in _copies(out, waiting):
+        _let_out(path, target, boxes)
+
+
+def take_back(out: Path, waiting: Waiting) -> None:
+    """Removes what was let out of a file."""
+    for _, target in _copies(out, waiting):
+        target.unlink(missing_ok=True)
+
+
+def blanked(dataset: Dataset, boxes: Iterable[Box]) -> Dataset:
+    """The data set with boxes black in every frame; the same where there is nothing to blank."""
+    boxes = tuple(boxes)
+    if not boxes or "PixelData" not in dataset or dataset.Modality == "SEG":
+        return dataset
+    frames = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns, dataset.SamplesPerPixel).copy()
+    for x0, y0, x1, y1 in boxes:
+        frames[:, y0 : y1 + 1, x0 : x1 + 1] = 0
+    if dataset.file_meta.TransferSyntaxUID == RLELossless:
+        dataset.PixelData = encapsulate(
+            pack([np.squeeze(frame, -1) if frame.shape[-1] == 1 else frame for frame in frames])
+        )
+    else:
+        data = frames.tobytes()
+        dataset.PixelData = data + b"\0" * (len(data) % 2)
+    return dataset
+
+
+def write_crosswalk(out: Path, crossings: Iterable[Crossing]) -> None:
+    """Who is who, for those who hold the key."""
+    told = io.StringIO()
+    writer = csv.writer(told)
+    writer.writerow([field.name for field in fields(Crossing)])
+    writer.writerows(asdict(one).values() for one in sorted(crossings, key=lambda one: (one.file, one.uid)))
+    unfinished = out / PRIVATE / f".{CROSSWALK}.part"
+    unfinished.write_text(told.getvalue())
+    unfinished.replace(out / PRIVATE / CROSSWALK)
+
+
+def _copies(out: Path, waiting: Waiting) -> list[tuple[Path, Path]]:
+    """(withheld, where it would be let out) of a file and of everything that was made of it."""
+    return [
+        (path, out / folder.name / path.name)
+        for folder in _folders(waiting.part)
+        for path in sorted(folder.glob("*.dcm"))
+        if waiting.note.uid in _about(path)
+    ]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Those of images and of each kind of result."""
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name != PRIVATE and path.name[0] != "."]
+
+
+def _let_out(path: Path, target: Path, boxes: tuple[Box, ...]) -> None:
+    dataset = blanked(pydicom.dcmread(path), boxes)
+    dataset.PatientIdentityRemoved = "YES"
+    if "BurnedInAnnotation" in dataset:
+        dataset.BurnedInAnnotation = "NO"
+    methods = dataset.DeidentificationMethodCodeSequence
+    if CLEAN_PIXELS.value not in {item.CodeValue for item in methods}:
+        methods.append(code_item(CLEAN_PIXELS))
+    target.parent.mkdir(exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.part")
+    dataset.save_as(unfinished, enforce_file_format=True)
+    unfinished.replace(target)
+
+
+def _about(path: Path) -> frozenset[str]:
+    """The instances that a file is, or refers to."""
+    dataset = pydicom.dcmread(path, stop_before_pixels=True)
+    referred = {str(element.value) for element in dataset.iterall() if element.keyword == "ReferencedSOPInstanceUID"}
+    return frozenset({str(dataset.SOPInstanceUID), *referred})

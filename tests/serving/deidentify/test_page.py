@@ -1,0 +1,83 @@
+"""The clearing page in a real headless Chromium: a box drawn by hand is black in what goes out."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from datasets.dicom import read_dicom
+from tests.serving.deidentify.conftest import INSIDE, uid_of
+
+CHROMIUM = os.environ.get("HIPSONO_CHROMIUM") or shutil.which("chromium") or ""
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: install it, or name it in HIPSONO_CHROMIUM")
+
+
+@pytest.fixture
+def page(graded, tmp_path):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    out = shutil.copytree(graded, tmp_path / "out")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "hipsono.py", "clear", str(out), "--by", "A. Kim", "--port", str(port)]
+    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        with sync_api.sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+            faults = []
+            opened.on("pageerror", lambda error: faults.append(str(error)))
+            _wait_for(port)
+            opened.goto(f"http://127.0.0.1:{port}/")
+            yield opened, out
+            browser.close()
+            assert faults == []
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_for(port):
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens on {port}")
+
+
+def test_a_name_is_blanked_by_hand_and_the_file_cleared(page):
+    opened, out = page
+    uid = uid_of(out, INSIDE)
+    card = opened.locator("article").first
+    card.locator("rect.named").first.wait_for()
+    assert "KOWALSKI" in card.inner_text()
+    box = card.locator("rect.named").first.bounding_box()
+    opened.mouse.move(box["x"] - 4, box["y"] - 4)
+    opened.mouse.down()
+    opened.mouse.move(box["x"] + box["width"] + 4, box["y"] + box["height"] + 4)
+    opened.mouse.up()
+    opened.get_by_role("button", name="Blank and clear", exact=True).click()
+    opened.get_by_role("button", name="Cleared", exact=True).click()
+    opened.locator("article .cleared", has_text="A. Kim").wait_for()
+    frame = read_dicom(out / "images" / f"{uid}.dcm").frame(2)
+    assert not frame.grey[frame.height // 2 - 12 : frame.height // 2, frame.width // 2 - 48 : frame.width // 2 + 40].any()
+
+
+def test_pictures_without_a_find_are_cleared_together_after_a_question(page):
+    opened, out = page
+    opened.locator("article").first.wait_for()
+    found = [row for row in opened.evaluate("fetch('files').then((r) => r.json())") if row["found"]]
+    opened.on("dialog", lambda dialog: dialog.accept())
+    together = opened.get_by_role("button", name="Clear those shown without a find")
+    if len(found) == 2:
+        assert together.is_disabled()
+        return
+    together.click()
+    opened.locator("#where", has_text=f"{len(found)} files").wait_for()
+    assert len(list(out.glob("images/*.dcm"))) == 2 - len(found)
