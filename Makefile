@@ -7,7 +7,7 @@ LABEL  := .venv-label
 BIN    := $(DEV)/bin
 PORT   ?= 8000
 
-.PHONY: demo test check format bench soak starter-model real-sets yardstick peers constraints clean help
+.PHONY: demo test check format bench soak starter-model real-sets yardstick peers trial constraints clean help
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -19,7 +19,7 @@ $(DEMO)/.done: pyproject.toml constraints.txt
 
 $(DEV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,link,archive,cluster,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,link,archive,cluster,deidentify,trial,dev]'
 	@touch $@
 
 demo: $(DEMO)/.done  ## serve the viewer with phantom cines of the three hip views
@@ -83,8 +83,8 @@ define real_set
 	test -d data/real/$(1)-held || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part calibration -o data/real/$(1)-held
 endef
 
-soak: $(DEV)/.done  ## an archive's run killed at twenty random moments, each time gone on with (about three minutes)
-	HIPSONO_KILLS=20 $(BIN)/pytest tests/flow/test_archive.py
+soak: $(DEV)/.done  ## an archive's run killed at twenty random moments; 200 cines among real and broken files (about five minutes)
+	HIPSONO_KILLS=20 HIPSONO_CINES=200 $(BIN)/pytest tests/flow/test_archive.py tests/flow/test_mixed_archive.py
 
 yardstick: $(DEV)/.done  ## sixty wave-simulated frames of today's generator in data/yardstick (about eight minutes); tests/yardstick stays as it was rendered once
 	OMP_NUM_THREADS=1 $(BIN)/hipsono phantom --wave -n 60 --seed 5000000 -o data/yardstick
@@ -98,6 +98,11 @@ peers: $(DEV)/.done  ## runs/peers, runs/trade, runs/amount, runs/ablation: ours
 	$(COMPARE) ablation --minutes 8 --weights runs/starter $(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/ablation
 
 COMPARE = $(BIN)/python -m training.comparison --data data/anatomy --exam data/tune --foreign tests/yardstick
+
+trial: $(DEV)/.done  ## a simulated trial of 120 phantom patients end to end: rendered, graded, tabled beside its truth (about three minutes)
+	test -f data/trial/design.csv || $(BIN)/hipsono phantom --trial -o data/trial
+	$(BIN)/hipsono grade data/trial/studies -o data/trial/graded --resume
+	$(BIN)/hipsono cohort data/trial/graded --design data/trial/design.csv -o data/trial/report
 
 constraints: $(DEV)/.done  ## write constraints.txt from the development environment
 	(echo "# Exact versions of everything the tests and the demo install; made by \`make constraints\`."; \

@@ -178,7 +178,7 @@ def clear(
 def cohort(
     readings: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `hipsono grade` wrote.")],
     design: Annotated[Path, typer.Option(help="CSV: patient, group, visit, index_hip; see docs/cohort.md.")],
-    report: Annotated[Path, typer.Option("--report", "-o", help="Folder for the page, the tables and the figures.")],
+    report: Annotated[Path, typer.Option("--out", "-o", help="Folder for the page, the tables and the figures.")],
     hip: Annotated[Literal["index", "other"], typer.Option(help="Which hip of a patient is tabled.")] = "index",
     published: Annotated[Path | None, typer.Option(help="CSV of printed summaries to check.")] = None,
 ) -> None:

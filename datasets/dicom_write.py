@@ -29,7 +29,8 @@ DEFAULT_FRAME_TIME_MS: Final = 40.0
 PACKED: Final = {RLELossless: "pylibjpeg", JPEG2000Lossless: "pylibjpeg"}
 """The lossless compressions on offer, with their encoders."""
 
-_DATE, _TIME = "20000101", "000000"
+DEFAULT_DATE: Final = "20000101"
+_TIME: Final = "000000"
 _LETTER: Final = {Laterality.LEFT: "L", Laterality.RIGHT: "R"}
 _CENTIMETRES, _NO_UNITS = 3, 0
 _TISSUE, _COLOUR_FLOW = 1, 2
@@ -41,15 +42,17 @@ def write_dicom(
     *,
     frame_time_ms: float = DEFAULT_FRAME_TIME_MS,
     transfer_syntax: str = ExplicitVRLittleEndian,
+    study_date: str = DEFAULT_DATE,
 ) -> None:
     """Writes one file: a US image for one sample, a US multi-frame image for several of one size, study and scale.
 
-    The same samples give the same file, byte for byte. Raises ValueError for samples that are not one cine.
+    The same samples give the same file, byte for byte. `study_date` is YYYYMMDD. Raises ValueError for samples that
+    are not one cine.
     """
     cine = tuple(samples)
     _check_one_cine(cine, transfer_syntax)
     dataset = _blank(cine)
-    _add_patient_and_study(dataset, cine[0])
+    _add_patient_and_study(dataset, cine[0], study_date)
     _add_equipment_and_series(dataset, cine[0])
     _add_pixels(dataset, cine)
     _add_regions(dataset, cine[0])
@@ -102,7 +105,7 @@ def _blank(cine: Sequence[Sample]) -> FileDataset:
     return dataset
 
 
-def _add_patient_and_study(dataset: Dataset, sample: Sample) -> None:
+def _add_patient_and_study(dataset: Dataset, sample: Sample, study_date: str) -> None:
     age = sample.frame.age_years
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.PatientName, dataset.PatientID = "Phantom^Simulated", sample.patient_id[:64]
@@ -113,7 +116,7 @@ def _add_patient_and_study(dataset: Dataset, sample: Sample) -> None:
         dataset.PatientAge = f"{int(age):03d}Y" if age >= 18 else f"{int(age * 12):03d}M"
     dataset.StudyInstanceUID = _uid(sample, "study")
     dataset.StudyID, dataset.AccessionNumber = sample.study_id[:16], ""
-    dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = dataset.AcquisitionDateTime = _DATE
+    dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = dataset.AcquisitionDateTime = study_date
     dataset.StudyTime = dataset.SeriesTime = dataset.ContentTime = _TIME
     dataset.ReferringPhysicianName = ""
     dataset.StudyDescription = f"Hip ultrasound. {NOTICE}"

@@ -4,7 +4,8 @@ The scatterers of a cine are drawn once, as one complex field larger than the pi
 Fourier phase, so that speckle follows the tissue below a pixel's precision instead of being drawn anew.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,15 +63,19 @@ def cine(
     view = view or HIP_VIEWS[int(rng.integers(len(HIP_VIEWS)))]
     drawn = draw_phantom(seed, view)
     motion = motion or draw_motion(rng)
-    for index in only if only is not None else range(frames):
-        if not 0 <= index < frames:
-            return
-        moved = _moved(drawn, motion, index)
-        sample = render(moved, np.random.default_rng([seed, 11]))
+    wanted = range(frames) if only is None else only
+    yield from filmed(drawn, motion, itertools.takewhile(lambda index: 0 <= index < frames, wanted))
+
+
+def filmed(drawn: Drawn, motion: Motion, indices: Iterable[int]) -> Iterator[Sample]:
+    """Those frames of a drawn hip that moves; its scatterers are those of the drawn seed."""
+    for index in indices:
+        sample = render(moved(drawn, motion, index), np.random.default_rng([drawn.seed, 11]))
         yield replace(sample, frame=replace(sample.frame, index=index, spacing_source=SOURCE))
 
 
-def _moved(drawn: Drawn, motion: Motion, index: int) -> Drawn:
+def moved(drawn: Drawn, motion: Motion, index: int) -> Drawn:
+    """What is drawn, as it lies at a frame of the cine."""
     sideways, deeper, growth = motion.at(index)
     scene = shifted(_pulsed(drawn.scene, growth), sideways, deeper)
     return replace(drawn, scene=scene, moved_mm=(sideways, deeper), noise_seed=index)

@@ -124,7 +124,11 @@ def _draw_scene(view: View, body: Body, rng: Generator) -> Scene:
 
 
 def _draw(seed: int, view: View, body: Body, rng: Generator) -> Drawn:
-    scene = _draw_scene(view, body, rng)
+    return scanned(seed, body, _draw_scene(view, body, rng), rng)
+
+
+def scanned(seed: int, body: Body, scene: Scene, rng: Generator) -> Drawn:
+    """A scene under a drawn probe, scanner and screen, framed as a hand would; not yet rendered."""
     flipped = bool(rng.random() < 0.5)
     scene = mirrored(scene) if flipped else scene
     left, right, deep = span_mm(scene)
@@ -204,6 +208,11 @@ def _with_doppler(
 def _pdus(fraction: float) -> int:
     """The calibrated reading of a measured colour fraction (annotation protocol)."""
     return 0 if fraction == 0 else 1 + int(fraction > 0.06) + int(fraction > 0.12)
+
+
+def truth_of(drawn: Drawn) -> Truth:
+    """What is known of the frame of a drawn scene, without rendering it."""
+    return _truth(drawn, paint_truth(drawn.scene, drawn.probe, drawn.screen))
 
 
 def _truth(drawn: Drawn, mask: NDArray[np.uint8]) -> Truth:

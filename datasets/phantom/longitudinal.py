@@ -1,6 +1,6 @@
 """The SOLAR view: along the femoral neck, from the acetabular rim to the distal insertion of the capsule."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -44,9 +44,10 @@ _SAGITTA_MM = {0: (-2.4, -1.0), 1: (-1.9, -0.8), 2: (-0.35, 0.35), 3: (1.0, 4.2)
 
 @dataclass(frozen=True, slots=True)
 class Hip:
-    """Drawn sizes of a hip along its neck; x runs from proximal (negative) to distal."""
+    """Drawn sizes of a hip along its neck, x from proximal (negative) to distal; `normal_mm` undistended."""
 
     gsus: int
+    normal_mm: float
     distance_mm: float
     sagitta_mm: float
     radius_mm: float
@@ -57,16 +58,22 @@ class Hip:
     cartilage_mm: float
 
 
+Bones = tuple[Points, Points, Points, Points, Points]
+"""Rim point (2,), then head arc, neck, shaft and ilium lines (N, 2), in mm."""
+
+
 def draw_hip(body: Body, rng: Generator) -> Hip:
     """A hip of a grade drawn evenly; millimetres of neighbouring grades overlap, shape does not."""
     s, gsus = body.growth, int(rng.integers(0, 4))
     years = min(body.age_years, 16.0)
     normal = 3.7 + 0.19 * (years - 0.5) + rng.normal(0, 0.35 + 0.016 * years)
     radius = rng.uniform(21.5, 26.5) * s
+    distension, sagitta_mm = _distension(gsus, s, rng)
     return Hip(
         gsus=gsus,
-        distance_mm=normal + rng.uniform(*_DISTENSION_MM[gsus]) * (0.6 + 0.4 * s),
-        sagitta_mm=rng.uniform(*_SAGITTA_MM[gsus]) * (0.55 + 0.45 * s),
+        normal_mm=normal,
+        distance_mm=normal + distension,
+        sagitta_mm=sagitta_mm,
         radius_mm=radius,
         neck_mm=rng.uniform(0.9, 1.35) * radius,
         hollow_mm=rng.uniform(0.8 + 0.8 * s, 4.2 * s),
@@ -76,10 +83,27 @@ def draw_hip(body: Body, rng: Generator) -> Hip:
     )
 
 
+def distended(hip: Hip, gsus: int, body: Body, rng: Generator) -> Hip:
+    """The same hip with a capsule of that grade, drawn anew: its bones and its normal distance stay."""
+    distension, sagitta_mm = _distension(gsus, body.growth, rng)
+    return replace(hip, gsus=gsus, distance_mm=hip.normal_mm + distension, sagitta_mm=sagitta_mm)
+
+
+def _distension(gsus: int, growth: float, rng: Generator) -> tuple[float, float]:
+    """How far a capsule of that grade stands off beyond normal, and its sagitta, in mm."""
+    distension = rng.uniform(*_DISTENSION_MM[gsus]) * (0.6 + 0.4 * growth)
+    return distension, rng.uniform(*_SAGITTA_MM[gsus]) * (0.55 + 0.45 * growth)
+
+
 def longitudinal(body: Body, rng: Generator) -> Scene:
     """The scene of a drawn hip, with its exact capsule distance and sagitta."""
     hip = draw_hip(body, rng)
-    rim, head, neck, shaft, ilium = _cortex(hip, rng)
+    return hip_scene(body, hip, draw_bones(hip, rng), rng)
+
+
+def hip_scene(body: Body, hip: Hip, bones: Bones, rng: Generator) -> Scene:
+    """The scene of a hip over its bones, with its exact capsule distance and sagitta; tissue is drawn."""
+    rim, head, neck, shaft, ilium = bones
     start = _above_junction(hip, neck)
     capsule_neck = _over_chord(start, neck[-1], hip.sagitta_mm)
     capsule_head = _over_head(rim, head, start, hip)
@@ -114,7 +138,7 @@ def longitudinal(body: Body, rng: Generator) -> Scene:
     )
 
 
-def _cortex(hip: Hip, rng: Generator) -> tuple[Points, Points, Points, Points, Points]:
+def draw_bones(hip: Hip, rng: Generator) -> Bones:
     """Rim point, head arc, neck, shaft and ilium lines, turned by the hip's tilt about the head's top."""
     r = hip.radius_mm
     first, last = np.radians(-rng.uniform(26, 46)), np.radians(rng.uniform(34, 56))

@@ -90,9 +90,9 @@ def read_study(study: Study, reader: Reader, asked: Asked, cleaner: Cleaner | No
                     continue
                 withheld.append(cleaner.clean(opened.source, item.input.name))
                 opened = _twin(withheld[-1])
-            for identity, frame in _frames(item.kind, opened):
-                known = asked.known.apply(frame)
-                seen = Deciding(FrameSource(opened.study, opened.name, identity), known, reader.read(known))
+            identity, frames = _frames(item.kind, opened)
+            for known, reading in reader.read_all(map(asked.known.apply, frames)):
+                seen = Deciding(FrameSource(opened.study, opened.name, identity), known, reading)
                 rows.add(seen.source, seen.reading)
                 hips.setdefault(known.laterality, _Hip(known.laterality)).see(seen)
                 of_file.see(known, seen.reading)
@@ -116,12 +116,11 @@ def _twin(withheld: Withheld) -> _Opened:
     return _Opened(crossing.study, f"{crossing.uid}.dcm", withheld.data())
 
 
-def _frames(kind: FileKind, opened: _Opened) -> Iterator[tuple[Identity, Frame]]:
+def _frames(kind: FileKind, opened: _Opened) -> tuple[Identity, Iterator[Frame]]:
     if kind is FileKind.DICOM:
         cine = read_dicom(opened.source, opened.name)
-        yield from ((cine.identity, frame) for frame in cine.frames())
-    else:
-        yield from ((_NOBODY, frame) for frame in read_frames(opened.source, name=opened.name))
+        return cine.identity, cine.frames()
+    return _NOBODY, read_frames(opened.source, name=opened.name)
 
 
 @dataclass(slots=True)

@@ -49,8 +49,8 @@ def main() -> None:
     sys.stdout.write("| height, px | planted | found |\n| --- | --- | --- |\n")
     for height, told in sorted(hits.items()):
         sys.stdout.write(f"| {height} | {len(told)} | {100 * np.mean(told):.0f} % |\n")
-    told = f"{100 * np.mean(untouched):.0f} % of {len(untouched)}"
-    sys.stdout.write(f"phantoms as they are, many with text of their own, with a find: {told}\n")
+    share = f"{100 * np.mean(untouched):.0f} % of {len(untouched)}"
+    sys.stdout.write(f"phantoms as they are, many with text of their own, with a find: {share}\n")
 
 
 def _planted(picture: NDArray[np.uint8], rng: np.random.Generator) -> Iterator[Planted]:

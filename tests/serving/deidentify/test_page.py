@@ -66,7 +66,8 @@ def test_a_name_is_blanked_by_hand_and_the_file_cleared(page):
     opened.get_by_role("button", name="Cleared", exact=True).click()
     opened.locator("article .cleared", has_text="A. Kim").wait_for()
     frame = read_dicom(out / "images" / f"{uid}.dcm").frame(2)
-    assert not frame.grey[frame.height // 2 - 12 : frame.height // 2, frame.width // 2 - 48 : frame.width // 2 + 40].any()
+    x, y = frame.width // 2, frame.height // 2
+    assert not frame.grey[y - 12 : y, x - 48 : x + 40].any()
 
 
 def test_pictures_without_a_find_are_cleared_together_after_a_question(page):

@@ -1,0 +1,170 @@
+"""Design and readings joined: a record a visit, what was lost and why, and for each outcome patients by visits."""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.phantom.trial import PREFIX
+from serving.cohort.design import Design, Visit
+from serving.cohort.matching import Loss, Side, Stage, match_patient, pick_hip
+from serving.cohort.readings import HipReading, Readings, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is tabled. `is_grade`: whole numbers 0 to 3. `by_machine`: read, not noted."""
+
+    key: str
+    label: str
+    unit: str
+    is_grade: bool = False
+    by_machine: bool = False
+
+
+SOLAR: Final = Outcome("solar", "SOLAR grade, grey scale", "grade", True, True)
+DISTANCE: Final = Outcome("capsule_distance_mm", "Capsule distance", "mm", False, True)
+READER_SOLAR: Final = Outcome("reader_solar", "SOLAR grade, reader's", "grade", True)
+READER_DISTANCE: Final = Outcome("reader_capsule_distance_mm", "Capsule distance, reader's", "mm")
+OUTCOMES: Final = (
+    SOLAR,
+    DISTANCE,
+    Outcome("side_difference_mm", "Capsule distance, this hip less the other", "mm", False, True),
+    READER_SOLAR,
+    READER_DISTANCE,
+    Outcome("vas", "Pain (VAS)", "0 to 10"),
+    Outcome("tenderness", "Tenderness", "grade", True),
+    Outcome("hhs", "Harris hip score", "0 to 100"),
+    Outcome("jadas", "JADAS", "points"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A visit with what was read of its hip; `loss` why there is no grade, `note` what has to be told beside one."""
+
+    visit: Visit
+    study: str | None
+    hip: HipReading | None
+    loss: Loss | None
+    note: str | None = None
+
+    def value(self, outcome: Outcome) -> float | None:
+        """The outcome at this visit; None where missing, and all of an excluded visit is."""
+        if self.loss is not None and self.loss.stage is Stage.EXCLUDED:
+            return None
+        if not outcome.by_machine:
+            value = getattr(self.visit.noted, outcome.key.removeprefix("reader_"))
+        elif self.hip is None:
+            return None
+        else:
+            value = self.hip.gsus if outcome is SOLAR else getattr(self.hip, outcome.key)
+        return None if value is None else float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """A trial joined with its readings. `strangers` are studies of nobody in the design."""
+
+    design: Design
+    side: Side
+    records: tuple[Record, ...]
+    strangers: tuple[str, ...]
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether all patients are phantoms of this project."""
+        return all(patient.patient_id.startswith(PREFIX) for patient in self.design.patients)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """CONSORT counts of a group at a visit: planned = lost, by stage, + graded. `noted` of those graded have a note."""
+
+    group: str
+    week: float
+    planned: int
+    lost: tuple[tuple[Stage, int], ...]
+    graded: int
+    noted: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """An outcome: `values` (patients, weeks), NaN where missing; `group_of` (patients,) indexes `groups`."""
+
+    outcome: Outcome
+    groups: tuple[str, ...]
+    weeks: tuple[float, ...]
+    group_of: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def of(self, group: int) -> NDArray[np.float64]:
+        """The group's patients (n, weeks)."""
+        return np.asarray(self.values[self.group_of == group])
+
+    def at(self, group: int, week: int) -> NDArray[np.float64]:
+        """The group's values at a visit that are there, (n,)."""
+        values = self.of(group)[:, week]
+        return np.asarray(values[np.isfinite(values)])
+
+
+def join(design: Design, readings: Readings, side: Side) -> Cohort:
+    """A record of every visit of the design."""
+    records: list[Record] = []
+    for _, visits in groupby(design.visits, key=lambda visit: visit.patient.patient_id):
+        of_patient = tuple(visits)
+        matched = match_patient(of_patient, readings.studies)
+        records += [_record(visit, found, side) for visit, found in zip(of_patient, matched, strict=True)]
+    used = {record.study for record in records}
+    known = {patient.patient_id for patient in design.patients}
+    strangers = [s.study for s in readings.studies if s.patient_id not in known and s.study not in used]
+    return Cohort(design, side, tuple(records), tuple(strangers))
+
+
+def _record(visit: Visit, found: Study | Loss, side: Side) -> Record:
+    if isinstance(found, Loss):
+        return Record(visit, None, None, found)
+    hip, note = pick_hip(found, visit.patient.index_hip, side)
+    if isinstance(hip, Loss):
+        return Record(visit, found.study, None, hip)
+    loss = Loss(Stage.NOT_GRADED, hip.reason or "no grade") if hip.gsus is None else None
+    told = [text for text in (note, hip.review if loss is None else None) if text]
+    return Record(visit, found.study, hip, loss, "; ".join(told) or None)
+
+
+def flows(cohort: Cohort) -> tuple[Flow, ...]:
+    """The counts of every group at every visit."""
+    out = []
+    for group in cohort.design.groups:
+        for week in cohort.design.weeks:
+            here = [r for r in cohort.records if r.visit.patient.group == group and r.visit.week == week]
+            lost = Counter(record.loss.stage for record in here if record.loss is not None)
+            graded = [record for record in here if record.loss is None]
+            noted = sum(record.note is not None for record in graded)
+            counts = tuple((stage, lost[stage]) for stage in Stage)
+            out.append(Flow(group, week, len(here), counts, len(graded), noted))
+    return tuple(out)
+
+
+def grid(cohort: Cohort, outcome: Outcome) -> Grid | None:
+    """The outcome of all patients; None where nobody has it, and where the other hip is asked for: what was
+    noted is of the index hip.
+    """
+    if cohort.side is Side.OTHER and not outcome.by_machine:
+        return None
+    design = cohort.design
+    row = {patient.patient_id: k for k, patient in enumerate(design.patients)}
+    column = {week: k for k, week in enumerate(design.weeks)}
+    values = np.full((len(row), len(column)), np.nan)
+    for record in cohort.records:
+        value = record.value(outcome)
+        if value is not None:
+            values[row[record.visit.patient.patient_id], column[record.visit.week]] = value
+    if not np.isfinite(values).any():
+        return None
+    group_of = np.array([design.groups.index(patient.group) for patient in design.patients])
+    return Grid(outcome, design.groups, design.weeks, group_of, values)

@@ -1,0 +1,64 @@
+"""Many frames at once are read as each by itself, and nothing that was read is lost when a source breaks off."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from datasets.phantom.cine import cine
+from model.anatomy import View
+from model.reading import Reader
+from model.runtime import STARTER, Session
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Reader(Session(STARTER, threads=1))
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """More than are read at once, and not a multiple of them."""
+    few = [sample.frame for sample in cine(3_000_097, View.LONGITUDINAL, 3)]
+    return [replace(few[k % 3], index=k) for k in range(11)]
+
+
+def told(reading):
+    return reading.id, reading.view, reading.landmarks, reading.solar, reading.frame, reading.warnings
+
+
+def test_all_are_read_as_each_by_itself(reader, frames):
+    together = list(reader.read_all(frames))
+    assert [frame.index for frame, _ in together] == list(range(11))
+    for frame, reading in together:
+        alone = reader.read(frame)
+        assert told(reading) == told(alone)
+        for one, other in zip(reading.structures, alone.structures, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one.contours, other.contours, strict=True))
+        assert {timing.stage for timing in reading.timings} == {"preprocess", "network", "interpret"}
+
+
+@pytest.mark.parametrize("good", [0, 3, 8, 10])
+def test_what_came_before_a_break_is_read(reader, frames, good):
+    def broken_off():
+        yield from frames[:good]
+        raise OSError("the file ends here")
+
+    read = []
+    with pytest.raises(OSError, match="ends here"):
+        list(_noted(reader.read_all(broken_off()), read))
+    assert read == list(range(good))
+
+
+def _noted(readings, read):
+    """Each reading, noted as it comes: what a break leaves is what a caller has had."""
+    for frame, reading in readings:
+        read.append(frame.index)
+        yield frame, reading
+
+
+def test_nothing_is_read_ahead_of_what_is_asked_for(reader, frames):
+    handed = []
+    readings = reader.read_all(frame for frame in frames if handed.append(frame.index) is None)
+    next(readings)
+    assert handed == list(range(8))

@@ -1,0 +1,111 @@
+"""Which study is a visit's, which hip is the index hip, and every visit that is lost with its reason."""
+
+import numpy as np
+import pytest
+
+from model.anatomy import Laterality
+from serving.cohort.design import read_design
+from serving.cohort.matching import Side, Stage
+from serving.cohort.outcomes import DISTANCE, OUTCOMES, READER_SOLAR, SOLAR, flows, grid, join
+from serving.cohort.readings import read_readings
+from tests.serving.cohort.conftest import hip_row, write_archive
+
+HEAD = "patient,group,visit,index_hip,date,study,solar,excluded"
+SIDE = OUTCOMES[2]
+
+
+@pytest.fixture
+def joined(design_file, tmp_path):
+    def run(lines, rows, side=Side.INDEX):
+        archive = write_archive(tmp_path / "graded", rows)
+        return join(read_design(design_file(HEAD, *lines)), read_readings(archive), side)
+
+    return run
+
+
+def losses(cohort):
+    return [None if r.loss is None else (r.loss.stage, r.loss.reason) for r in cohort.records]
+
+
+def test_a_visit_is_matched_by_date_and_by_study(joined):
+    rows = [hip_row("A", "20260105", gsus=2), hip_row("A", "20260120", gsus=1), hip_row("Z", "20260105")]
+    cohort = joined(["A,g,0,left,2026-01-05,,2,", "A,g,2,left,,A/20260120,1,"], rows)
+    assert [record.value(SOLAR) for record in cohort.records] == [2, 1]
+    assert [record.value(DISTANCE) for record in cohort.records] == [8, 7]
+    assert cohort.strangers == ("Z/20260105",)
+
+
+def test_studies_in_order_of_date_are_the_visits_where_their_numbers_agree(joined):
+    rows = [hip_row("A", "20260301", gsus=0), hip_row("A", "20260105", gsus=3), hip_row("B", "20260105")]
+    lines = ["A,g,0,left,,,,", "A,g,2,left,,,,lost to follow-up", "A,g,16,left,,,,", "B,g,0,left,,,,", "B,g,2,left,,,,"]
+    cohort = joined(lines, rows)
+    assert [record.value(SOLAR) for record in cohort.records] == [3, None, 0, None, None]
+    few = (Stage.NO_STUDY, "1 studies for 2 visits, and no dates in the design")
+    assert losses(cohort) == [None, (Stage.EXCLUDED, "lost to follow-up"), None, few, few]
+
+
+@pytest.mark.parametrize(
+    ("line", "rows", "stage", "reason"),
+    [
+        ("A,g,0,left,2026-01-05,,,", [hip_row("B", "20260105")], Stage.NO_STUDY, "no study of this patient"),
+        ("A,g,0,left,2026-01-05,,,", [hip_row("A", "20260106")], Stage.NO_STUDY, "no study on 2026-01-05, but 1 on"),
+        ("A,g,0,left,,B/20260105,,", [hip_row("B", "20260105")], Stage.NO_STUDY, "is of another patient"),
+        ("A,g,0,left,,1.2.3,,", [hip_row("A", "20260105")], Stage.NO_STUDY, "no study 1.2.3"),
+        ("A,g,0,left,,,,", [hip_row("A", "")], Stage.NO_STUDY, "cannot be put in order"),
+        ("A,g,0,right,,,,", [hip_row("A", "20260105")], Stage.NO_HIP, "no right hip; the study has left"),
+        ("A,g,0,left,,,,", [hip_row("A", "20260105", gsus=None)], Stage.NOT_GRADED, "recess were not found"),
+    ],
+)
+def test_a_lost_visit_says_why(joined, line, rows, stage, reason):
+    (loss,) = losses(joined([line], rows))
+    assert loss is not None and loss[0] is stage and reason in loss[1]
+
+
+def test_two_studies_of_a_day_are_not_chosen_from(joined):
+    rows = [hip_row("A", "20260105", study="1"), hip_row("A", "20260105", study="2")]
+    (loss,) = losses(joined(["A,g,0,left,2026-01-05,,,"], rows))
+    assert loss == (Stage.NO_STUDY, "2 studies on 2026-01-05: name one in the column study")
+
+
+def test_a_hip_of_unknown_side_is_the_index_hip_only_where_it_is_alone(joined):
+    unknown = hip_row("A", "20260105", Laterality.UNKNOWN, gsus=2)
+    (record,) = joined(["A,g,0,right,,,,"], [unknown]).records
+    assert record.value(SOLAR) == 2 and "its side is not told" in record.note
+    (loss,) = losses(joined(["A,g,0,right,,,,"], [unknown, hip_row("A", "20260105", Laterality.LEFT)]))
+    assert loss == (Stage.NO_HIP, "no right hip; the study has unknown, left")
+    (loss,) = losses(joined(["A,g,0,right,,,,"], [unknown], Side.OTHER))
+    assert loss[0] is Stage.NO_HIP
+
+
+def test_the_other_hip_is_tabled_alone_and_without_what_was_noted_of_the_index_hip(joined):
+    rows = [hip_row("A", "20260105", side, gsus) for side, gsus in ((Laterality.LEFT, 2), (Laterality.RIGHT, 0))]
+    index, other = (joined(["A,g,0,left,,,3,"], rows, side) for side in Side)
+    assert grid(index, SOLAR).values.tolist() == [[2.0]] and grid(other, SOLAR).values.tolist() == [[0.0]]
+    assert grid(index, READER_SOLAR).values.tolist() == [[3.0]] and grid(other, READER_SOLAR) is None
+
+
+def test_review_of_the_combined_grade_leaves_the_grey_scale_grade_and_is_counted(joined):
+    rows = [hip_row("A", "20260105", gsus=0, pdus_calibrated=1, review="review: flow in a recess of grade 0")]
+    cohort = joined(["A,g,0,left,,,,"], rows)
+    assert cohort.records[0].value(SOLAR) == 0
+    (flow,) = flows(cohort)
+    assert (flow.planned, flow.graded, flow.noted) == (1, 1, 1)
+
+
+def test_every_planned_visit_is_graded_or_lost_at_one_stage(joined):
+    rows = [hip_row("A", "20260105"), hip_row("B", "20260105", gsus=None), hip_row("C", "20260105", Laterality.RIGHT)]
+    lines = [f"{who},g,0,left,2026-01-05,,1,{'withdrew' if who == 'E' else ''}" for who in "ABCDE"]
+    cohort = joined(lines, rows)
+    (flow,) = flows(cohort)
+    assert flow.planned == 5 and flow.graded == 1 and [count for _, count in flow.lost] == [1, 1, 1, 1]
+    noted = grid(cohort, READER_SOLAR).values[:, 0]
+    assert np.isfinite(noted).tolist() == [True, True, True, True, False]
+    assert grid(cohort, SIDE) is None
+
+
+def test_a_folder_that_grade_did_not_write_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"no hips\.parquet"):
+        read_readings(tmp_path)
+    (tmp_path / "hips.parquet").write_text("no parquet")
+    with pytest.raises(ValueError, match="cannot be read as Parquet"):
+        read_readings(tmp_path)
