@@ -148,8 +148,10 @@ def render(drawn: Drawn, rng: Generator) -> Sample:
     maps = tissue_maps(scene, probe, rng, shift)
     sounding = Insonation(probe, draw_disturbances(rng), shift)
     noise = rng if drawn.noise_seed is None else np.random.default_rng([drawn.seed, 13, drawn.noise_seed])
-    # What is drawn over a cine and told of it does not change from frame to frame.
-    later = rng if drawn.noise_seed is None else np.random.default_rng([drawn.seed, 19])
+    # What is drawn over a cine and told of it does not change from frame to frame, however many draws flow takes.
+    is_still = drawn.noise_seed is None
+    later = rng if is_still else np.random.default_rng([drawn.seed, 19])
+    last = rng if is_still else np.random.default_rng([drawn.seed, 23])
     envelope = _envelope(maps, sounding, drawn.beam, (rng, noise))
     picture = vendor_look(scan_convert(compress(envelope, maps, probe, display), probe, screen), display.smoothing)
     mask = paint_truth(scene, probe, screen)
@@ -159,14 +161,14 @@ def render(drawn: Drawn, rng: Generator) -> Sample:
     burn_in(picture, screen, later)
     if doppler:
         pixels, truth = _with_doppler(picture, (scene, screen), truth, later)
-    if later.random() < 0.3:
-        pixels = _jpeg(pixels, int(later.integers(45, 95)))
+    if last.random() < 0.3:
+        pixels = _jpeg(pixels, int(last.integers(45, 95)))
     spacing = (screen.spacing_row_mm, screen.spacing_column_mm)
     frame = Frame(
         pixels,
         regions=(Region(*screen.box, spacing_mm=spacing),),
         spacing_source=SOURCE,
-        laterality=Laterality.LEFT if later.random() < 0.5 else Laterality.RIGHT,
+        laterality=Laterality.LEFT if last.random() < 0.5 else Laterality.RIGHT,
         age_years=round(body.age_years, 1),
     )
     acquisition = Acquisition(
