@@ -13,6 +13,7 @@ from model.anatomy import View
 from model.frame import Frame
 from model.reading import ModelId, Reading
 from serving.dicom_out.capture import build_capture
+from serving.dicom_out.faults import seg_faults, sr_faults
 from serving.dicom_out.origin import Making
 from serving.dicom_out.seg import Segmented, build_seg, segment
 from serving.dicom_out.sr import build_sr
@@ -34,6 +35,13 @@ def asked_results(report: bool, segmentation: bool, overlay: bool) -> frozenset[
     """The kinds that a call asks for."""
     wanted = ((Result.REPORT, report), (Result.SEGMENTATION, segmentation), (Result.OVERLAY, overlay))
     return frozenset(kind for kind, is_wanted in wanted if is_wanted)
+
+
+def _none(_result: Dataset, _origin: Dataset) -> tuple[str, ...]:
+    return ()
+
+
+_FAULTS: Final = {Result.REPORT: sr_faults, Result.SEGMENTATION: seg_faults}
 
 
 @dataclass(slots=True)
@@ -64,7 +72,7 @@ class FileResults:
         return self.mask_bytes > MAX_MASK_BYTES
 
     def build(self, source: Path | bytes, model: ModelId) -> list[tuple[Result, Dataset]]:
-        """The objects of the file; none where no frame shows a hip."""
+        """The objects of the file; none where no frame shows a hip. Raises ValueError for one that breaks a rule."""
         if not self.wanted or not self.best:
             return []
         origin = _header(source)
@@ -81,7 +89,11 @@ class FileResults:
             pictures = [draw_overlay(frame, reading) for frame, reading in shown]
             indices = [reading.frame.index for reading in readings]
             built.append((Result.OVERLAY, build_capture(origin, pictures, indices, making)))
-        return [(kind, result) for kind, result in built if result is not None]
+        made = [(kind, result) for kind, result in built if result is not None]
+        for kind, result in made:
+            if faults := _FAULTS.get(kind, _none)(result, origin):
+                raise ValueError(f"its {kind} would break a rule: {'; '.join(faults)}")
+        return made
 
 
 def _worth(reading: Reading) -> tuple[bool, float]:

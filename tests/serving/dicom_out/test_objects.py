@@ -3,64 +3,27 @@
 import shutil
 import subprocess
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import highdicom
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import RLELossless
 
-from datasets.dicom import read_dicom
-from datasets.dicom_write import write_dicom
-from datasets.phantom.cine import cine
 from model.anatomy import STRUCTURES, Laterality, View, structure
-from model.reading import Reader
-from model.runtime import Session
 from serving.dicom_out.capture import build_capture
 from serving.dicom_out.codes import PRIVATE, structure_term
-from serving.dicom_out.origin import Making
 from serving.dicom_out.seg import Segmented, build_seg, segment
 from serving.dicom_out.sr import build_sr
 from serving.overlay import draw_overlay
+from tests.serving.dicom_out.conftest import SEEDS, seg_of
 
-SEEDS = {View.ILIOPECTINEAL: 3_000_016, View.INFEROMEDIAL: 3_000_040, View.LONGITUDINAL: 3_000_097}
 needs_dciodvfy = pytest.mark.skipif(not shutil.which("dciodvfy"), reason="no dciodvfy: install dicom3tools")
 needs_dsrdump = pytest.mark.skipif(not shutil.which("dsrdump"), reason="no dsrdump: install dcmtk")
-
-
-@pytest.fixture(scope="module")
-def reader():
-    return Reader(Session())
-
-
-@pytest.fixture(scope="module")
-def making(reader):
-    return Making(reader.model, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
-
-
-@pytest.fixture(scope="module")
-def read(reader, tmp_path_factory):
-    """By view and number of frames: a file's header, its frames and their readings."""
-    folder, made = tmp_path_factory.mktemp("origin"), {}
-    for view, seed in SEEDS.items():
-        for count in (1, 3):
-            path = folder / f"{view}{count}.dcm"
-            write_dicom(list(cine(seed, view, count)), path, transfer_syntax=RLELossless)
-            frames = list(read_dicom(path).frames())
-            header = pydicom.dcmread(path, stop_before_pixels=True)
-            made[view, count] = header, frames, [reader.read(frame) for frame in frames]
-    return made
 
 
 @pytest.fixture(params=[(view, count) for view in SEEDS for count in (1, 3)], ids=lambda p: f"{p[0]}-{p[1]}")
 def case(request, read):
     return read[request.param]
-
-
-def seg_of(case, making):
-    header, frames, readings = case
-    return build_seg(header, [one for reading in readings for one in segment(reading)], frames[0].laterality, making)
 
 
 def written(result, tmp_path):

@@ -1,0 +1,47 @@
+"""Readings of phantom files, and what is made of them."""
+
+from datetime import UTC, datetime
+
+import pydicom
+import pytest
+from pydicom.uid import RLELossless
+
+from datasets.dicom import read_dicom
+from datasets.dicom_write import write_dicom
+from datasets.phantom.cine import cine
+from model.anatomy import View
+from model.reading import Reader
+from model.runtime import Session
+from serving.dicom_out.origin import Making
+from serving.dicom_out.seg import build_seg, segment
+
+SEEDS = {View.ILIOPECTINEAL: 3_000_016, View.INFEROMEDIAL: 3_000_040, View.LONGITUDINAL: 3_000_097}
+
+
+@pytest.fixture(scope="package")
+def reader():
+    return Reader(Session())
+
+
+@pytest.fixture(scope="package")
+def making(reader):
+    return Making(reader.model, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
+@pytest.fixture(scope="package")
+def read(reader, tmp_path_factory):
+    """By view and number of frames: a file's header, its frames and their readings."""
+    folder, made = tmp_path_factory.mktemp("origin"), {}
+    for view, seed in SEEDS.items():
+        for count in (1, 3):
+            path = folder / f"{view}{count}.dcm"
+            write_dicom(list(cine(seed, view, count)), path, transfer_syntax=RLELossless)
+            frames = list(read_dicom(path).frames())
+            header = pydicom.dcmread(path, stop_before_pixels=True)
+            made[view, count] = header, frames, [reader.read(frame) for frame in frames]
+    return made
+
+
+def seg_of(case, making):
+    header, frames, readings = case
+    return build_seg(header, [one for reading in readings for one in segment(reading)], frames[0].laterality, making)
