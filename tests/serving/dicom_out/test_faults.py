@@ -120,7 +120,8 @@ def without(items, code):
     [
         ("121005", "observer type"), ("121012", "device observer"), ("121058", "procedure"),
         ("126010", "no measurement"), ("125007", "no measurement"), ("112039", "tracking identifier"),
-        ("112040", "tracking unique"), ("121071", "finding"), ("111001", "algorithm name"), ("111003", "algorithm version"),
+        ("112040", "tracking unique"), ("121071", "finding"), ("111001", "algorithm name"),
+        ("111003", "algorithm version"),
     ],
 )  # fmt: skip
 def test_a_report_without_a_row_is_caught(report, of, code, told):
