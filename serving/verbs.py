@@ -1,0 +1,223 @@
+"""Verbs of the command line that serve, read and measure; each imports what it needs when it is used."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from datasets.verbs import lacking, say
+from model.anatomy import Laterality
+
+app: Final = typer.Typer()
+
+ProviderName = Literal["cpu", "cuda", "tensorrt", "openvino", "directml"]
+ModelOption = Annotated[Path | None, typer.Option("--model", help="ONNX file; the starter model without it.")]
+HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
+PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
+
+
+def need_link() -> None:
+    """Raises ValueError with the cure where the link extra is not installed."""
+    try:
+        import pyigtl  # noqa: F401
+        import pynetdicom  # noqa: F401
+    except ImportError as error:
+        raise lacking(error.name, "link") from error
+
+
+@app.command()
+def demo(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
+    """Serve the viewer with phantom cines of the three hip views playing.  Example: hipsono demo"""
+    from serving.demo import run_demo
+
+    run_demo(host, port)
+
+
+@app.command()
+def serve(
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    model: ModelOption = None,
+    provider: Annotated[ProviderName | None, typer.Option(help="What runs the network; cpu without it.")] = None,
+) -> None:
+    """Serve readings over HTTP and WebSocket.  Example: hipsono serve --port 8080"""
+    from serving.app import run_server
+    from serving.settings import Settings
+
+    chosen: dict[str, Any] = {
+        name: value for name, value in (("model", model), ("provider", provider)) if value is not None
+    }
+    run_server(Settings(host=host, port=port, **chosen))
+
+
+@app.command()
+def read(
+    files: Annotated[list[Path], typer.Argument(help="Pictures, DICOM files, videos, or folders of them.")],
+    overlay: Annotated[Path | None, typer.Option(help="Folder for annotated pictures.")] = None,
+    spacing_mm: Annotated[
+        str | None, typer.Option(help="ROW,COL in mm per pixel, for pictures without a scale.")
+    ] = None,
+    laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
+    age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
+    model: ModelOption = None,
+) -> None:
+    """One Reading a line (JSON) on stdout.  Example: hipsono read study/ --overlay shown/"""
+    from serving.batch import ReadOptions, read_files
+
+    options = ReadOptions(model, overlay, spacing_mm, laterality, age_years)
+    failures = 0
+    for line in read_files(files, options):
+        if line.error is None:
+            sys.stdout.write(line.text + "\n")
+        else:
+            failures += not line.skipped
+            say(f"{line.source}: {line.error}")
+    raise SystemExit(1 if failures else 0)
+
+
+@app.command()
+def watch(
+    source: Annotated[
+        str, typer.Option(help="A grabber's number or device file, an address (rtsp://), or a video.")
+    ] = "0",
+    lines: Annotated[bool, typer.Option("--lines", help="Print each Reading; end with the source.")] = False,
+    spacing_mm: Annotated[str | None, typer.Option(help="ROW,COL in mm per pixel.")] = None,
+    laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
+    age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    model: ModelOption = None,
+) -> None:
+    """Read a frame grabber, a stream or a video live, in the viewer.  Example: hipsono watch --source /dev/video0"""
+    from datasets.files import FrameOptions
+    from serving.intake import parse_spacing
+    from serving.settings import Settings
+    from serving.watch import watch as run
+
+    chosen: dict[str, Any] = {} if model is None else {"model": model}
+    spacing = parse_spacing(spacing_mm) if spacing_mm else None
+    known = FrameOptions(spacing, laterality, age_years)
+    run(source, Settings(host=host, port=port, **chosen), known, lines=lines)
+
+
+@app.command()
+def igtl(
+    connect: Annotated[str | None, typer.Option(help="HOST:PORT of a PLUS server or of Slicer.")] = None,
+    listen: Annotated[int | None, typer.Option(help="Port to wait on; 18944 is usual.")] = None,
+    host: HostOption = "127.0.0.1",
+    spacing_mm: Annotated[str | None, typer.Option(help="ROW,COL in mm per pixel; else the image's matrix.")] = None,
+    laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
+    age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
+    model: ModelOption = None,
+) -> None:
+    """Answer OpenIGTLink images with overlay, points and Reading.  Example: hipsono igtl --connect 127.0.0.1:18944"""
+    need_link()
+    from datasets.files import FrameOptions
+    from model.reading import Reader
+    from model.runtime import STARTER, Session
+    from serving.igtl import link, parse_peer
+    from serving.intake import parse_spacing
+
+    peer = parse_peer(connect, listen, host)
+    known = FrameOptions(parse_spacing(spacing_mm) if spacing_mm else None, laterality, age_years)
+    say(f"hipsono answers OpenIGTLink images {'on' if peer.listen else 'from'} {peer.host}:{peer.port}")
+    for reading in link(peer, Reader(Session(model or STARTER)), known):
+        sys.stdout.write(f"{reading.view.name} {reading.solar.gsus.grade}\n")
+
+
+@app.command()
+def listen(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the readings.")],
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 11112,
+    host: HostOption = "127.0.0.1",
+    aet: Annotated[str, typer.Option(help="Application entity title of this end.")] = "HIPSONO",
+    sr: Annotated[bool, typer.Option("--sr", help="A DICOM report of each instance.")] = False,
+    seg: Annotated[bool, typer.Option("--seg", help="A DICOM segmentation of each instance.")] = False,
+    overlays: Annotated[bool, typer.Option("--overlays", help="Annotated frames as DICOM secondary captures.")] = False,
+    send_to: Annotated[str | None, typer.Option(help="AET@HOST:PORT that the DICOM results are stored to.")] = None,
+    model: ModelOption = None,
+) -> None:
+    """Take DICOM by C-STORE, send results back.  Example: hipsono listen -o out --sr --send-to PACS@host:104"""
+    need_link()
+    try:
+        from serving.archive.results import asked_results
+    except ImportError as error:
+        raise lacking(error.name, "archive") from error
+    from model.reading import Reader
+    from model.runtime import STARTER, Session
+    from serving.listen import Receiver, serve_until_stopped
+    from serving.outbox import Outbox, Peer
+
+    results = asked_results(sr, seg, overlays)
+    outbox = None
+    if send_to is not None:
+        if not results:
+            raise ValueError("--send-to sends results: say which with --sr, --seg or --overlays")
+        outbox = Outbox(out / "outbox", Peer.parse(send_to), aet)
+        outbox.start()
+    say(f"hipsono takes C-STORE as {aet} on {host}:{port}, readings in {out}")
+    serve_until_stopped(Receiver(Reader(Session(model or STARTER)), out, results, outbox), (host, port), aet)
+
+
+@app.command()
+def bench(
+    rounds: Annotated[int, typer.Option(min=10, help="Requests of each way, in turn.")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each crowd and stream.")] = 15,
+    overload: Annotated[float, typer.Option(min=0, help="Seconds of the flood; 0 leaves it out.")] = 60,
+    peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Other servers beside this one.")] = True,
+    peers_python: Annotated[
+        list[Path] | None, typer.Option(help="Interpreters of environments with LitServe, BentoML, MONAI Label.")
+    ] = None,
+    tuning: Annotated[
+        bool, typer.Option("--tune", help="Choose threads and workers by measurement, and keep it.")
+    ] = False,
+    archive: Annotated[int | None, typer.Option(min=1000, help="Only grade an archive of so many frames.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="A picture of the rows, PNG or SVG by its name.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: ModelOption = None,
+) -> None:
+    """This server beside its floor and its peers, in one run.  Example: hipsono bench --rounds 50 --no-peers"""
+    try:
+        from serving.bench.run import Plan
+        from serving.bench.run import bench as measure
+    except ImportError as error:
+        raise lacking(error.name, "bench") from error
+
+    if tuning:
+        from serving.bench.tune import keep_best
+
+        say(keep_best(model, say))
+        return
+    if archive is not None:
+        from serving.bench.archive import bench_archive
+        from serving.bench.figures import Report
+
+        report = Report(f"{os.cpu_count()} cores", (), bench_archive(archive, model, say))
+        sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
+        return
+    pythons = (Path(sys.executable), *(peers_python or ()))
+    report = measure(Plan(rounds, seconds, overload, pythons if peers else ()), model, say)
+    sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
+    if plot is not None:
+        from serving.bench.plot import draw
+
+        draw(report, plot)
+
+
+@app.command()
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: ModelOption = None,
+) -> None:
+    """Versions, providers, model, thresholds.  Example: hipsono info --json"""
+    from serving.about import about
+
+    told = about(model)
+    if as_json:
+        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        return
+    for name, value in told.items():
+        sys.stdout.write(f"{name:12} {value}\n")

@@ -1,0 +1,66 @@
+"""Verbs of the command line that make and examine networks."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from datasets.verbs import lacking
+
+app: Final = typer.Typer()
+
+
+def need_training() -> None:
+    """Raises ValueError with the cure where the train extra is not installed."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise lacking(error.name, "train") from error
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="TOML file, such as training/recipes/starter.toml.")],
+    data: Annotated[Path, typer.Option(help="Data set folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Run folder.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder, if there is one.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, gpu or gpu:N.")] = "cpu",
+    extra: Annotated[list[Path] | None, typer.Option(help="Data sets mixed in at the recipe's extra_share.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Run folder whose network to start from.")] = None,
+) -> None:
+    """Train a network.  Example: hipsono train training/recipes/starter.toml --data data/starter -o runs/starter"""
+    need_training()
+    from training.loop import train as run
+    from training.recipe import load_recipe
+    from training.run_folder import Sources
+
+    run(load_recipe(recipe), Sources(data, tuple(extra or ()), weights), out, resume=resume, device=device)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="ONNX file to write.")],
+    int8: Annotated[bool, typer.Option("--int8", help="Smaller and quicker: INT8 convolutions.")] = False,
+) -> None:
+    """One self-contained ONNX file of a run's best network.  Example: hipsono export runs/starter -o hip.onnx"""
+    need_training()
+    from training.export import export as write
+    from training.export import export_int8
+
+    (export_int8 if int8 else write)(run, out)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="ONNX file, or a run folder.")],
+    data: Annotated[Path, typer.Option(help="Data set folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for report.html and report.json.")],
+) -> None:
+    """How well a network reads a data set.  Example: hipsono evaluate hip.onnx --data data/exam -o report"""
+    need_training()
+    from training.evaluate import evaluate as examine
+
+    examine(model, data, out)
