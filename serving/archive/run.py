@@ -88,7 +88,7 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     began = time.monotonic()
     settings = _settings(job)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    _enter(job, digest, say)
+    _enter(job, digest, settings, say)
     plan = make_plan(job.archive)
     say(f"{plan.files} files of {len(plan.studies)} studies, {plan.size_bytes / 1e6:.0f} MB, {plan.frames} frames")
     parts = Parts(job.inner / PARTS, digest)
@@ -124,7 +124,7 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
 
 def _settings(job: Job) -> dict[str, Any]:
     """Everything but the files that a reading depends on."""
-    session = Session(job.model, threads=1)
+    session, identities = Session(job.model, threads=1), job.asked.identities
     return {
         "schema": SCHEMA,
         "model": {"name": session.spec.name, "version": session.spec.version, "sha256": session.sha256},
@@ -132,24 +132,37 @@ def _settings(job: Job) -> dict[str, Any]:
         "rules": asdict(job.asked.rules),
         "known": asdict(job.asked.known),
         "results": sorted(job.asked.results),
-        "deidentified": None if job.asked.identities is None else job.asked.identities.digest,
+        "deidentified": None if identities is None else identities.pseudonyms.digest,
+        "layouts": None if identities is None else identities.layouts.digest,
         "onnxruntime": onnxruntime.__version__,
         "opencv": cv2.__version__,
         "machine": platform.machine(),
     }
 
 
-def _enter(job: Job, digest: str, say: Callable[[str], None]) -> None:
+def _enter(job: Job, digest: str, settings: dict[str, Any], say: Callable[[str], None]) -> None:
     """Takes the folder for this run. Raises ValueError where it holds one and nobody asked to go on."""
     note = job.out / RUN
     if note.exists() and not job.resume:
         raise ValueError(f"{job.out} holds a run: add --resume to go on with it, or give another folder")
-    if note.exists() and json.loads(note.read_text())["digest"] != digest:
-        say("the model or a setting has changed since: everything is read afresh")
+    if note.exists():
+        before = json.loads(note.read_text())
+        _check_names(job.out, before["settings"], settings)
+        if before["digest"] != digest:
+            say("the model or a setting has changed since: everything is read afresh")
     if not note.exists() and job.out.exists() and any(not _is_ours(path) for path in job.out.iterdir()):
         raise ValueError(f"{job.out} is not empty and holds no run: give a new folder")
     job.out.mkdir(parents=True, exist_ok=True)
-    _note(job.out, digest, {}, None)
+    _note(job.out, digest, settings, None)
+
+
+def _check_names(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """A folder holds the originals' names or others: never both, and never others under two keys."""
+    if before.get("deidentified") == now["deidentified"]:
+        return
+    if before.get("deidentified") is None:
+        raise ValueError(f"{out} holds a run with the originals' names: give another folder for --deidentify")
+    raise ValueError(f"{out} holds a de-identified run: add --deidentify (and the same --identity), or give another")
 
 
 def _is_ours(path: Path) -> bool:

@@ -27,11 +27,6 @@ class Identities:
     pseudonyms: Pseudonyms
     layouts: Layouts = field(default_factory=Layouts)
 
-    @property
-    def digest(self) -> str:
-        """Tells settings apart, and says nothing of the key."""
-        return f"{self.pseudonyms.digest}-{self.layouts.digest}"
-
 
 @dataclass(frozen=True, slots=True)
 class Crossing:

@@ -153,6 +153,18 @@ def test_gone_on_with_it_is_the_same_and_decisions_hold(planted, out, desk):
     assert [path.stem for path in out.glob("images/*.dcm")] == [uid]
 
 
+def test_a_folder_never_holds_both_kinds_of_names(planted, out, tmp_path):
+    with pytest.raises(ValueError, match="add --deidentify"):
+        grade(Job(planted, out, workers=1, resume=True), lambda _: None)
+    (out / "private" / "key").write_text("ab" * 32)
+    with pytest.raises(ValueError, match="the same --identity"):
+        grade(job(planted, out, resume=True), lambda _: None)
+    (tmp_path / "empty").mkdir()
+    grade(Job(tmp_path / "empty", tmp_path / "plain", workers=1), lambda _: None)
+    with pytest.raises(ValueError, match="originals' names"):
+        grade(job(tmp_path / "empty", tmp_path / "plain", resume=True), lambda _: None)
+
+
 def test_a_picture_that_nobody_cleared_is_taken_away(out):
     (out / "images").mkdir()
     uid = uid_of(out, OUTSIDE)
