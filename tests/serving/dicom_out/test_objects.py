@@ -1,5 +1,6 @@
 """Results as DICOM objects: valid by the standard's validator, and the same pixels and values when read back."""
 
+import copy
 import shutil
 import subprocess
 from dataclasses import replace
@@ -91,8 +92,7 @@ def test_a_segmentation_reads_back_pixel_for_pixel(case, making, tmp_path):
 
 def test_masks_of_any_size_are_packed_without_padding(read, making, tmp_path):
     header, *_ = read[View.ILIOPECTINEAL, 3]
-    odd = pydicom.Dataset()
-    odd.update(header)
+    odd = copy.deepcopy(header)  # a data set made by update() shares its elements
     odd.Rows, odd.Columns = 37, 41
     rng = np.random.default_rng(0)
     masks = [
