@@ -1,9 +1,12 @@
 """What a DICOM header says of an ultrasound picture: calibrated regions, side, age, timing. Missing stays missing."""
 
+import io
 import math
 from datetime import date
+from pathlib import Path
 from typing import Any, Final
 
+import pydicom
 from pydicom.dataset import Dataset
 
 from model.anatomy import Laterality
@@ -21,6 +24,12 @@ _SIDE_CODES: Final = {
     "G-A101": Laterality.LEFT,
     "G-A100": Laterality.RIGHT,
 }
+
+
+def read_header(source: Path | bytes) -> Dataset:
+    """A file's attributes up to its pixels."""
+    opened = io.BytesIO(source) if isinstance(source, bytes) else source
+    return pydicom.dcmread(opened, stop_before_pixels=True, force=True)
 
 
 def read_regions(header: Dataset, width: int, height: int) -> tuple[tuple[Region, ...], tuple[str, ...]]:
@@ -66,9 +75,24 @@ def read_age(header: Dataset) -> float | None:
     text = str(header.get("PatientAge") or "").strip().upper()
     if text[:-1].isdigit() and text[-1] in _PER_YEAR:
         return _plausible(int(text[:-1]) / _PER_YEAR[text[-1]])
-    born = _date(header.get("PatientBirthDate"))
-    seen = _date(header.get("StudyDate")) or _date(header.get("SeriesDate")) or _date(header.get("ContentDate"))
+    born = read_date(header.get("PatientBirthDate"))
+    days = (read_date(header.get(name)) for name in ("StudyDate", "SeriesDate", "ContentDate"))
+    seen = next((day for day in days if day is not None), None)
     return None if born is None or seen is None else _plausible((seen - born).days / _DAYS_PER_YEAR)
+
+
+def age_text(years: float) -> str:
+    """An age as DICOM tells it: children's in months, since years would make an infant of 7 months 0 years old."""
+    return f"{int(years):03d}Y" if years >= 18 else f"{int(years * 12):03d}M"
+
+
+def read_date(value: Any) -> date | None:
+    """A day from YYYYMMDD, or from the older YYYY.MM.DD; None for anything else."""
+    digits = str(value or "").strip().replace(".", "")
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8])) if len(digits) == 8 else None
+    except ValueError:
+        return None
 
 
 def read_frame_time(header: Dataset) -> float | None:
@@ -112,14 +136,6 @@ def _side_letters(header: Dataset) -> list[str]:
     for group in header.get("SharedFunctionalGroupsSequence") or ():
         letters += [anatomy.get("FrameLaterality") for anatomy in group.get("FrameAnatomySequence") or ()]
     return [str(letter).strip().upper() for letter in letters if letter]
-
-
-def _date(value: Any) -> date | None:
-    digits = str(value or "").strip().replace(".", "")
-    try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8])) if len(digits) == 8 else None
-    except ValueError:
-        return None
 
 
 def _plausible(age_years: float) -> float | None:

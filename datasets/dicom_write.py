@@ -20,6 +20,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from datasets.dicom_header import age_text
 from datasets.sample import Sample
 from model.anatomy import Laterality
 from model.frame import Region, whole_frame
@@ -112,8 +113,7 @@ def _add_patient_and_study(dataset: Dataset, sample: Sample, study_date: str) ->
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.PatientComments = NOTICE
     if age is not None:
-        # Years alone would make an infant of 7 months 0 years old.
-        dataset.PatientAge = f"{int(age):03d}Y" if age >= 18 else f"{int(age * 12):03d}M"
+        dataset.PatientAge = age_text(age)
     dataset.StudyInstanceUID = _uid(sample, "study")
     dataset.StudyID, dataset.AccessionNumber = sample.study_id[:16], ""
     dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = dataset.AcquisitionDateTime = study_date

@@ -36,10 +36,10 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-def encode_jpeg(frame: Frame) -> bytes:
+def encode_jpeg(frame: Frame, quality: int = 90) -> bytes:
     """The frame as JPEG, for a page that shows it."""
     pixels = frame.pixels if frame.colour is None else cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2BGR)
-    return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+    return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
 
 
 def _structures(canvas: Rgb, reading: Reading) -> None:

@@ -66,7 +66,7 @@ class Parts:
                 result.save_as(unfinished / kind / f"{result.SOPInstanceUID}.dcm", enforce_file_format=True)
             for one in read.withheld:
                 (unfinished / IMAGES).mkdir(exist_ok=True)
-                (unfinished / IMAGES / f"{one.note.uid}.dcm").write_bytes(one.data())
+                (unfinished / IMAGES / f"{one.note.uid}.dcm").write_bytes(one.data)
                 (unfinished / IMAGES / f"{one.note.uid}.json").write_text(json.dumps(one.note.as_json()))
             if any(one.why is Why.OUT_OF_REACH for one in read.failures):
                 (unfinished / _AGAIN).touch()

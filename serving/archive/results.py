@@ -6,9 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-import pydicom
 from pydicom.dataset import Dataset
 
+from datasets.dicom_header import read_header
 from model.anatomy import View
 from model.frame import Frame
 from model.reading import ModelId, Reading
@@ -75,7 +75,7 @@ class FileResults:
         """The objects of the file; none where no frame shows a hip. Raises ValueError for one that breaks a rule."""
         if not self.wanted or not self.best:
             return []
-        origin = _header(source)
+        origin = read_header(source)
         making = Making(model, datetime.now(UTC))
         shown = [(frame, reading) for view in View if view in self.best for _, frame, reading in (self.best[view],)]
         readings = [reading for _, reading in shown]
@@ -102,9 +102,3 @@ def _worth(reading: Reading) -> tuple[bool, float]:
         gsus = reading.solar.gsus
         return gsus.grade is not None and gsus.review is None, max(gsus.probabilities, default=0.0)
     return bool(reading.targets), reading.view.confidence
-
-
-def _header(source: Path | bytes) -> Dataset:
-    if isinstance(source, bytes):
-        source = pydicom.filebase.DicomBytesIO(source)  # type: ignore[assignment]
-    return pydicom.dcmread(source, stop_before_pixels=True, force=True)

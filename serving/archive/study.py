@@ -113,7 +113,7 @@ def read_study(study: Study, reader: Reader, asked: Asked, cleaner: Cleaner | No
 
 def _twin(withheld: Withheld) -> _Opened:
     crossing = withheld.note.crossing
-    return _Opened(crossing.study, f"{crossing.uid}.dcm", withheld.data())
+    return _Opened(crossing.study, f"{crossing.uid}.dcm", withheld.data)
 
 
 def _frames(kind: FileKind, opened: _Opened) -> tuple[Identity, Iterator[Frame]]:

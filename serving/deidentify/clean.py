@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import pydicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, RLELossless
 
 from datasets.dicom import DicomCine, read_dicom
+from datasets.dicom_header import read_header
 from datasets.picture import UnreadableFile
 from serving.deidentify.header import clean_header, identifying_words, residue
 from serving.deidentify.layouts import Layouts, layout_of
@@ -69,16 +69,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Withheld:
-    """A de-identified file, and what a person should know before it is let out."""
+    """A de-identified file's bytes, and what a person should know before it is let out."""
 
-    dataset: FileDataset
+    data: bytes
     note: Note
-
-    def data(self) -> bytes:
-        """The file's bytes."""
-        buffer = io.BytesIO()
-        self.dataset.save_as(buffer, enforce_file_format=True)
-        return buffer.getvalue()
 
 
 class Cleaner:
@@ -90,7 +84,7 @@ class Cleaner:
     def clean(self, source: Path | bytes, name: str) -> Withheld:
         """The file's twin. Raises UnreadableFile where it cannot be read, or something of the original is left."""
         cine = read_dicom(source, name)
-        header = _header(source)
+        header = read_header(source)
         try:
             cleaned = clean_header(header, self._identities.pseudonyms)
         except (ValueError, AttributeError) as error:
@@ -104,7 +98,7 @@ class Cleaner:
         describe(cleaned, pack(frames), frames[0].shape, _was_lossy(header, cine))
         found = self._search.search(frames, words)
         note = Note(_crossing(header, cleaned, name), layout, bool(cine.regions), len(frames), found)
-        return Withheld(_with_meta(cleaned), note)
+        return Withheld(_as_file(cleaned), note)
 
     def _blanked(self, cine: DicomCine, layout: str) -> list[Any]:
         seen = overview(cine)
@@ -121,12 +115,6 @@ def _crossing(header: Dataset, cleaned: Dataset, name: str) -> Crossing:
         study=str(cleaned.StudyInstanceUID),
         sop_uid=str(header.SOPInstanceUID),
         uid=str(cleaned.SOPInstanceUID),
-    )
-
-
-def _header(source: Path | bytes) -> Dataset:
-    return pydicom.dcmread(
-        io.BytesIO(source) if isinstance(source, bytes) else source, stop_before_pixels=True, force=True
     )
 
 
@@ -148,10 +136,12 @@ def _was_lossy(header: Dataset, cine: DicomCine) -> bool:
     return header.get("LossyImageCompression") == "01" or not lossless
 
 
-def _with_meta(cleaned: Dataset) -> FileDataset:
+def _as_file(cleaned: Dataset) -> bytes:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = cleaned.SOPClassUID, cleaned.SOPInstanceUID
     meta.TransferSyntaxUID = RLELossless
     whole = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     whole.update(cleaned)
-    return whole
+    buffer = io.BytesIO()
+    whole.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()

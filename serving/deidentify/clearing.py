@@ -7,7 +7,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Final
 
-import cv2
 import numpy as np
 import pydicom
 import uvicorn
@@ -17,14 +16,18 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from model.frame import Frame
 from serving.deidentify.decisions import Decision, Verdict, decide, load_decisions, write_down
 from serving.deidentify.layouts import load_layouts, save_layouts
 from serving.deidentify.pixels import Box
 from serving.deidentify.release import DECISIONS, LAYOUTS, PRIVATE, list_withheld, release, release_decided, take_back
+from serving.overlay import encode_jpeg
 
 HOST: Final = "127.0.0.1"
 _PAGE: Final = Path(__file__).parent / "clearing.html"
 _OPEN_FILES: Final = 4
+_QUALITY: Final = 95
+"""Of the pictures as JPEG: small letters are to be seen."""
 
 
 class Said(BaseModel):
@@ -92,9 +95,7 @@ class Desk:
     def picture(self, uid: str, frame: int | None) -> bytes:
         """A frame as JPEG, or the brightest of every pixel. Raises KeyError, IndexError."""
         frames = _frames(self._withheld[uid].path)
-        picture = frames.max(axis=0) if frame is None else frames[frame]
-        shown = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-        return bytes(cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+        return encode_jpeg(Frame(frames.max(axis=0) if frame is None else frames[frame]), _QUALITY)
 
     def _remember(self, layout: str, boxes: tuple[Box, ...]) -> None:
         layouts = load_layouts(self._out / PRIVATE / LAYOUTS)

@@ -6,7 +6,6 @@ Longitudinal Temporal Information With Modified Dates and Retain Patient Charact
 
 import re
 from collections.abc import Iterator
-from datetime import date
 from typing import Final
 
 from pydicom.dataelem import DataElement
@@ -14,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from datasets.dicom_header import read_age, read_laterality
+from datasets.dicom_header import age_text, read_age, read_date, read_laterality
 from model.anatomy import Laterality
 from serving.deidentify.pseudonyms import Pseudonyms
 
@@ -132,7 +131,7 @@ def _take_over(cleaned: Dataset, header: Dataset) -> None:
         setattr(cleaned, name, "" if is_telling else text)
     age = read_age(header)
     if age is not None:
-        cleaned.PatientAge = _age(age)
+        cleaned.PatientAge = age_text(min(age, _OLDEST_YEARS))
     side, _ = read_laterality(header)
     if side in _SIDE:
         cleaned.ImageLaterality = _SIDE[side]
@@ -141,12 +140,6 @@ def _take_over(cleaned: Dataset, header: Dataset) -> None:
     regions = [_region(item) for item in header.get("SequenceOfUltrasoundRegions") or ()]
     if regions:
         cleaned.SequenceOfUltrasoundRegions = regions
-
-
-def _age(years: float) -> str:
-    if years >= _OLDEST_YEARS:
-        return f"{_OLDEST_YEARS:03d}Y"
-    return f"{int(years):03d}Y" if years >= 18 else f"{int(years * 12):03d}M"
 
 
 def _region(item: Dataset) -> Dataset:
@@ -169,18 +162,10 @@ def _copy_number(into: Dataset, source: Dataset, name: str) -> None:
 def _tell_when(cleaned: Dataset, header: Dataset, pseudonyms: Pseudonyms, patient: str) -> None:
     cleaned.StudyDate = ""
     for name in _DATES:
-        day = _day(str(header.get(name) or ""))
+        day = read_date(str(header.get(name) or "").replace("-", ""))
         if day is not None:
             setattr(cleaned, name, pseudonyms.shifted(day, patient).strftime("%Y%m%d"))
     cleaned.LongitudinalTemporalInformationModified = "MODIFIED"
-
-
-def _day(text: str) -> date | None:
-    digits = text.replace(".", "").replace("-", "")
-    try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:8])) if len(digits) == 8 else None
-    except ValueError:
-        return None
 
 
 def _flag(cleaned: Dataset) -> None:

@@ -29,24 +29,22 @@ _LEAST_SHARE: Final = 0.05
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overview:
-    """A cine at a glance: the brightest of every pixel (H, W) grey, how many frames, whether any has colour."""
+    """A cine at a glance: the brightest of every pixel (H, W) grey, whether any frame has colour."""
 
     brightest: NDArray[np.uint8]
-    frames: int
     is_coloured: bool
 
 
 def overview(cine: DicomCine) -> Overview:
     """Goes through the frames once. Raises UnreadableFile where one cannot be decoded."""
     brightest: NDArray[np.uint8] | None = None
-    count, is_coloured = 0, False
+    is_coloured = False
     for frame in cine.frames():
         brightest = frame.grey.copy() if brightest is None else np.maximum(brightest, frame.grey)
         is_coloured = is_coloured or frame.colour is not None
-        count += 1
     if brightest is None:
         raise ValueError("it has no frame")
-    return Overview(brightest, count, is_coloured)
+    return Overview(brightest, is_coloured)
 
 
 def keep_mask(seen: Overview, regions: Sequence[Region], blanked: Sequence[Box]) -> NDArray[np.bool_]:

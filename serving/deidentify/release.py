@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -55,19 +56,19 @@ def list_withheld(out: Path) -> dict[str, Waiting]:
     return waiting
 
 
-def release_decided(out: Path) -> int:
-    """Brings what is out in line with the decisions: takes back and adds; gives how many images are out."""
+def release_decided(out: Path) -> None:
+    """Brings what is out in line with the decisions: takes back and adds."""
     decisions, withheld = load_decisions(out / PRIVATE / DECISIONS), list_withheld(out)
     cleared = {uid for uid, one in decisions.items() if uid in withheld and one.verdict is Verdict.CLEARED}
-    allowed = {target for uid in cleared for _, target in _copies(out, withheld[uid])}
+    targets = {uid: [target for _, target in _copies(out, withheld[uid])] for uid in cleared}
+    allowed = {target for there in targets.values() for target in there}
     for folder in _folders(out):
         for path in folder.glob("*.dcm"):
             if path not in allowed:
                 path.unlink()
-    for uid in sorted(cleared):
-        if not all(target.exists() for _, target in _copies(out, withheld[uid])):
+    for uid, there in sorted(targets.items()):
+        if not all(target.exists() for target in there):
             release(out, withheld[uid], decisions[uid])
-    return len(cleared)
 
 
 def release(out: Path, waiting: Waiting, decision: Decision) -> None:
@@ -141,8 +142,9 @@ def _let_out(path: Path, target: Path, boxes: tuple[Box, ...]) -> None:
     unfinished.replace(target)
 
 
+@cache
 def _about(path: Path) -> frozenset[str]:
-    """The instances that a file is, or refers to."""
+    """The instances that a file of a part is, or refers to. A part is named by its content, so this stays true."""
     dataset = pydicom.dcmread(path, stop_before_pixels=True)
     referred = {str(element.value) for element in dataset.iterall() if element.keyword == "ReferencedSOPInstanceUID"}
     return frozenset({str(dataset.SOPInstanceUID), *referred})
