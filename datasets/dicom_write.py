@@ -22,6 +22,7 @@ from pydicom.uid import (
 
 from datasets.dicom_header import age_text
 from datasets.sample import Sample
+from datasets.whole import unfinished
 from model.anatomy import Laterality
 from model.frame import Region, whole_frame
 
@@ -64,9 +65,8 @@ def write_dicom(
     if transfer_syntax in PACKED:
         _compress(dataset, UID(transfer_syntax))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f"{path.suffix}.part")
-    dataset.save_as(partial, enforce_file_format=True)
-    partial.replace(path)
+    with unfinished(path) as partial:
+        dataset.save_as(partial, enforce_file_format=True)
 
 
 def _compress(dataset: FileDataset, syntax: UID) -> None:

@@ -15,6 +15,7 @@ from datasets.palette import decode_frame
 from datasets.record import Record
 from datasets.sample import Sample
 from datasets.store import Store
+from datasets.whole import write_whole
 from model.frame import Frame
 
 SPLIT_FORMAT: Final = "hipsono-split"
@@ -88,9 +89,7 @@ def group_frames(records: Sequence[Record], alike: Sequence[tuple[int, int]]) ->
 def write_split(split: Split, path: Path) -> None:
     """Writes a split as JSON; `read_split` gives it back."""
     fields = {"format": SPLIT_FORMAT, "version": SPLIT_VERSION, **asdict(split)}
-    partial = path.with_suffix(f"{path.suffix}.part")
-    partial.write_bytes(orjson.dumps(fields, option=orjson.OPT_INDENT_2))
-    partial.replace(path)
+    write_whole(path, orjson.dumps(fields, option=orjson.OPT_INDENT_2))
 
 
 def read_split(path: Path, store: Store) -> Split:

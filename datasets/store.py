@@ -4,7 +4,6 @@ write_store(samples, folder, provenance="...", licence="...")
 store = open_store(folder); store.records[0].view; store.sample(0)
 """
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from datasets.layout import DESCRIPTION, FRAMES, MASKS, RECORDS, describe, read_
 from datasets.palette import decode_frame, decode_mask, encode_frame, encode_mask
 from datasets.record import Record, frame_of, landmarks_array, parse_record, record_line, record_of
 from datasets.sample import Sample, Truth
+from datasets.whole import unfinished, write_whole
 
 __all__ = ["Defect", "Store", "check_store", "open_store", "write_store"]
 
@@ -67,13 +67,11 @@ def write_store(samples: Iterable[Sample], folder: Path, *, provenance: str, lic
     for name in (FRAMES, MASKS):
         (folder / name).mkdir(parents=True, exist_ok=True)
     count = 0
-    partial = folder / f"{RECORDS}.part"
-    with partial.open("wb") as lines:
+    with unfinished(folder / RECORDS) as partial, partial.open("wb") as lines:
         for count, sample in enumerate(samples, start=1):
             lines.write(record_line(_write_pictures(sample, folder, count - 1)))
-    partial.replace(folder / RECORDS)
     description = describe(provenance, licence, count)
-    _write_whole(folder / DESCRIPTION, orjson.dumps(description, option=orjson.OPT_INDENT_2))
+    write_whole(folder / DESCRIPTION, orjson.dumps(description, option=orjson.OPT_INDENT_2))
     return count
 
 
@@ -94,13 +92,7 @@ def _write_pictures(sample: Sample, folder: Path, number: int) -> Record:
     file = f"{FRAMES}/{number:06d}.png"
     mask = None if sample.truth.mask is None else f"{MASKS}/{number:06d}.png"
     record = record_of(sample, file, mask)
-    _write_whole(folder / file, encode_frame(sample.frame.pixels))
+    write_whole(folder / file, encode_frame(sample.frame.pixels))
     if mask is not None and sample.truth.mask is not None:
-        _write_whole(folder / mask, encode_mask(sample.truth.mask))
+        write_whole(folder / mask, encode_mask(sample.truth.mask))
     return record
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(f"{path.suffix}.part")
-    partial.write_bytes(data)
-    os.replace(partial, path)

@@ -19,6 +19,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from datasets.dicom import DECODERS, read_dicom
 from datasets.picture import UnreadableFile
+from datasets.whole import write_whole
 from model.reading import Reader
 from serving.archive.results import FileResults, Result
 from serving.bodies import cine_body, encode_reading
@@ -55,9 +56,7 @@ class Receiver:
             results.see(frame, reading)
             lines.append(encode_reading(reading, seq=seq, cine=cine_body(cine.grade)))
         summary = {"summary": {"sop_instance_uid": uid, "frames": len(lines), "cine": cine_body(cine.grade)}}
-        unfinished = self._out / f".{uid}.part"
-        unfinished.write_bytes(b"\n".join([*lines, orjson.dumps(summary)]) + b"\n")
-        unfinished.replace(self._out / f"{uid}.jsonl")
+        write_whole(self._out / f"{uid}.jsonl", b"\n".join([*lines, orjson.dumps(summary)]) + b"\n")
         for _, result in results.build(data, self._reader.model):
             self._hand_out(result)
         return len(lines)

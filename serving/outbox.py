@@ -10,6 +10,8 @@ import pydicom
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 
+from datasets.whole import unfinished
+
 SUCCESS: Final = 0x0000
 _RETRY_S: Final = 20.0
 _TIMEOUT_S: Final = 30.0
@@ -49,9 +51,8 @@ class Outbox:
     def put(self, result: Dataset) -> Path:
         """Takes an object; it is on disk when this returns."""
         path = self.folder / f"{result.SOPInstanceUID}.dcm"
-        unfinished = path.with_suffix(".part")
-        result.save_as(unfinished, enforce_file_format=True)
-        unfinished.replace(path)
+        with unfinished(path) as partial:
+            result.save_as(partial, enforce_file_format=True)
         self._news.set()
         return path
 

@@ -17,7 +17,7 @@ from datasets.split import Split, read_split, split_patients, write_split
 from datasets.store import Store, open_store
 from model.network.hipnet import CLASSES
 from model.network.served import decode_landmarks, grade_probabilities
-from training.device import channels_last, find_device, keep_freed_memory, precision
+from training.device import channels_last, find_device, keep_freed_memory, precision, spare_depthwise
 from training.feed import Batch, Example, Mix, batches, load_examples, plain_batches
 from training.losses import total_loss
 from training.networks import build_network
@@ -175,6 +175,7 @@ def _start(recipe: Recipe, steps: int, weights: Path | None, place: torch.device
     torch.manual_seed(recipe.seed)
     network = _network(recipe) if weights is None else load_run(weights)[1].train()
     network = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    spare_depthwise(network, place)
     average = AveragedModel(network, avg_fn=_average(recipe.ema_decay))
     mix_styles(network, recipe.style_share)
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)

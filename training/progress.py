@@ -9,6 +9,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+from datasets.whole import unfinished, write_whole
+
 
 @dataclass(frozen=True, slots=True)
 class EpochFigures:
@@ -31,7 +33,7 @@ class EpochFigures:
 def write_progress(run: Path, history: tuple[EpochFigures, ...]) -> None:
     """metrics.jsonl and curves.png in the run's folder, each replaced whole."""
     lines = "".join(json.dumps(asdict(figures)) + "\n" for figures in history)
-    _replace(run / "metrics.jsonl", lines.encode())
+    write_whole(run / "metrics.jsonl", lines)
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), constrained_layout=True)
     epochs = [f.epoch + 1 for f in history]
     panels = (
@@ -45,13 +47,6 @@ def write_progress(run: Path, history: tuple[EpochFigures, ...]) -> None:
         axis.set(title=title, xlabel="epoch")
         axis.grid(alpha=0.3)
         axis.legend()
-    partial = run / "curves.part.png"
-    figure.savefig(partial, dpi=90)
+    with unfinished(run / "curves.png") as partial:
+        figure.savefig(partial, dpi=90, format="png")
     plt.close(figure)
-    partial.replace(run / "curves.png")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(data)
-    partial.replace(path)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import torch
 
+from datasets.whole import unfinished
 from training.networks import build_network
 from training.recipe import LossWeights, Recipe
 
@@ -66,6 +67,5 @@ def hold_recipe(recipe: Recipe, run: Path) -> None:
 
 def save_whole(content: dict[str, Any], path: Path) -> None:
     """The file appears whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    torch.save(content, partial)
-    partial.replace(path)
+    with unfinished(path) as partial:
+        torch.save(content, partial)

@@ -24,6 +24,7 @@ from datasets.phantom.longitudinal import distended, draw_bones, draw_hip, hip_s
 from datasets.phantom.pool import worker_pool
 from datasets.phantom.trial import FIRST_SEED, GROUPS, TrialVisit, draw_trial
 from datasets.sample import Sample
+from datasets.whole import unfinished
 
 STUDIES: Final = "studies"
 DESIGN: Final = "design.csv"
@@ -128,12 +129,10 @@ def _write_visit(frames: int, folder: Path, visit: TrialVisit) -> Truths:
 
 
 def _write_design(rows: Iterable[Truths], path: Path) -> None:
-    unfinished = path.with_suffix(".csv.part")
-    with unfinished.open("w", newline="") as file:
+    with unfinished(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(_row(row) for row in rows)
-    unfinished.replace(path)
 
 
 def _row(row: Truths) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import jinja2
 
 from datasets.inputs import Failure
+from datasets.whole import write_whole
 from model.anatomy import GRADES
 from model.reading import NOTICE
 from serving.archive.parts import Parts
@@ -66,9 +67,7 @@ def write_page(
         failed=len(failures),
         causes=Counter(str(one.why) for one in failures),
     )
-    unfinished = out / ".index.html.part"
-    unfinished.write_text(page)
-    unfinished.replace(out / "index.html")
+    write_whole(out / "index.html", page)
 
 
 def _day(told: str) -> str:

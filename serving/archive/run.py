@@ -16,6 +16,7 @@ import onnxruntime
 import pyarrow as pa
 
 from datasets.inputs import Failure, Why
+from datasets.whole import unfinished, write_whole
 from model.reading import SCHEMA
 from model.runtime import STARTER, Session
 from serving.archive.page import write_page
@@ -171,7 +172,7 @@ def _is_ours(path: Path) -> bool:
 
 def _note(out: Path, digest: str, settings: dict[str, Any], outcome: dict[str, Any] | None) -> None:
     told = {"digest": digest, "finished": outcome is not None, "settings": settings, "outcome": outcome}
-    _whole(out / RUN, json.dumps(told, indent=1, default=str).encode())
+    write_whole(out / RUN, json.dumps(told, indent=1, default=str).encode())
 
 
 def _readers(left: list[Study], setup: Setup, job: Job) -> Iterator[Done | Died]:
@@ -216,9 +217,8 @@ def _put_together(job: Job, parts: Parts, names: dict[str, Study], failures: lis
     counts = {}
     for table, (schema, rows) in sources.items():
         folder = job.inner if table == "failures" else job.out
-        unfinished = folder / f".{table}.part"
-        counts[table] = write_table(rows, schema, unfinished)
-        unfinished.replace(folder / f"{table}.parquet")
+        with unfinished(folder / f"{table}.parquet") as partial:
+            counts[table] = write_table(rows, schema, partial)
     return counts
 
 
@@ -243,12 +243,6 @@ def _linked(path: Path, other: Path) -> None:
         os.link(path, other)
     except OSError:
         shutil.copyfile(path, other)
-
-
-def _whole(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
 
 
 def _clock(seconds: float) -> str:

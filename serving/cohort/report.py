@@ -7,6 +7,7 @@ from typing import Final
 import jinja2
 from markupsafe import Markup
 
+from datasets.whole import write_whole
 from model.reading import NOTICE
 from serving.cohort.agreement import ALPHA
 from serving.cohort.analysis import Analysis
@@ -59,9 +60,7 @@ def write_report(analysis: Analysis, published: tuple[Published, ...], origin: O
         alpha=ALPHA,
         resamples=RESAMPLES,
     )
-    unfinished = folder / ".index.html.part"
-    unfinished.write_text(page)
-    unfinished.replace(folder / "index.html")
+    write_whole(folder / "index.html", page)
 
 
 def draw(analysis: Analysis) -> tuple[Plot, ...]:

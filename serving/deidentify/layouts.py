@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from datasets.whole import write_whole
 from serving.deidentify.pixels import Box
 
 
@@ -51,6 +52,4 @@ def load_layouts(path: Path) -> Layouts:
 
 def save_layouts(layouts: Layouts, path: Path) -> None:
     """Writes the memory, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(json.dumps(layouts.blanked, indent=1, sort_keys=True) + "\n")
-    unfinished.replace(path)
+    write_whole(path, json.dumps(layouts.blanked, indent=1, sort_keys=True) + "\n")

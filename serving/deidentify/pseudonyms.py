@@ -10,6 +10,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from datasets.whole import unfinished
+
 _KEY_BYTES: Final = 32
 _UID_BYTES: Final = 16
 _LEAST_DAYS, _MOST_DAYS = 30, 1095
@@ -53,12 +55,11 @@ def keep_key(path: Path) -> Pseudonyms:
     """The key in a file that only its owner may read; a new one where there is none. Raises ValueError for another."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.part")
-        unfinished.unlink(missing_ok=True)
-        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
-        unfinished.replace(path)
+        with unfinished(path) as partial:
+            partial.unlink(missing_ok=True)
+            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(_KEY_BYTES) + "\n")
     try:
         return Pseudonyms(bytes.fromhex(path.read_text().strip()))
     except ValueError as error:

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
+from datasets.whole import unfinished, write_whole
 from serving.deidentify.clean import Crossing, Note
 from serving.deidentify.decisions import Decision, Verdict, load_decisions
 from serving.deidentify.header import CLEAN_PIXELS, code_item
@@ -108,9 +109,7 @@ def write_crosswalk(out: Path, crossings: Iterable[Crossing]) -> None:
     writer = csv.writer(told)
     writer.writerow([field.name for field in fields(Crossing)])
     writer.writerows(asdict(one).values() for one in sorted(crossings, key=lambda one: (one.file, one.uid)))
-    unfinished = out / PRIVATE / f".{CROSSWALK}.part"
-    unfinished.write_text(told.getvalue())
-    unfinished.replace(out / PRIVATE / CROSSWALK)
+    write_whole(out / PRIVATE / CROSSWALK, told.getvalue())
 
 
 def _copies(out: Path, waiting: Waiting) -> list[tuple[Path, Path]]:
@@ -137,9 +136,8 @@ def _let_out(path: Path, target: Path, boxes: tuple[Box, ...]) -> None:
     if CLEAN_PIXELS.value not in {item.CodeValue for item in methods}:
         methods.append(code_item(CLEAN_PIXELS))
     target.parent.mkdir(exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.part")
-    dataset.save_as(unfinished, enforce_file_format=True)
-    unfinished.replace(target)
+    with unfinished(target) as partial:
+        dataset.save_as(partial, enforce_file_format=True)
 
 
 @cache

@@ -115,11 +115,6 @@ def test_runs_blend_into_a_run(run, data, tmp_path):
         blend({run: 0.5, other: 0.5}, tmp_path / "blend")
 
 
-def test_an_unknown_device_is_refused(data, tmp_path):
-    with pytest.raises(ValueError, match="cpu, gpu"):
-        train(TINY, Sources(data), tmp_path / "r", device="tpu")
-
-
 def test_export_reads_and_carries_its_spec(run, data, tmp_path):
     out = tmp_path / "tiny.onnx"
     export(run, out)
