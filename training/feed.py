@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import product
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
 
 from datasets.sample import VESSEL_ID
 from datasets.store import Store
@@ -164,15 +164,23 @@ def augmented(example: Example, one: Draw | None = None) -> Example:
 def collate(examples: list[Example]) -> Batch:
     """Examples stacked; the mask as each cell's shares at half the picture's size."""
     pictures = torch.from_numpy(np.stack([e.picture for e in examples])).unsqueeze(1).float()
-    ids = torch.from_numpy(np.stack([e.mask for e in examples])).long()
+    ids = torch.from_numpy(np.stack([e.mask for e in examples]))
     ids[ids == VESSEL_ID] = GROUPS - 1
-    whole = torch.zeros(len(examples), GROUPS, *ids.shape[1:]).scatter_(1, ids.unsqueeze(1), 1.0)
-    shares = F.avg_pool2d(whole, 2)
     target = Target(
-        shares=shares,
+        shares=_shares(ids),
         merge=torch.stack([merge_matrix(e.labelled) for e in examples]),
         points=torch.from_numpy(np.stack([e.points_xy for e in examples])).float(),
         view=torch.tensor([e.view for e in examples]),
         gsus=torch.tensor([e.gsus for e in examples]),
     )
     return Batch(pictures, target)
+
+
+def _shares(ids: torch.Tensor) -> torch.Tensor:
+    """Masks (N, H, W) uint8 to (N, GROUPS, H/2, W/2): of each cell's four pixels, the share that is of each group."""
+    groups = torch.arange(GROUPS, dtype=torch.uint8).view(1, -1, 1, 1)
+    count, height, width = ids.shape
+    held = torch.zeros(count, GROUPS, height // 2, width // 2, dtype=torch.uint8)
+    for y, x in product((0, 1), (0, 1)):
+        held += ids[:, None, y::2, x::2] == groups
+    return held * 0.25

@@ -28,10 +28,12 @@ def mix_styles(network: nn.Module, share: float) -> None:
 def _mixed(block: nn.Module, maps: Tensor, share: float) -> Tensor:
     if not block.training or float(torch.rand(())) >= share:
         return maps
-    grey = maps.float()
-    mean = grey.mean(dim=(2, 3), keepdim=True).detach()
-    spread = (grey.var(dim=(2, 3), keepdim=True) + 1e-6).sqrt().detach()
-    other = torch.randperm(len(maps), device=maps.device)
-    kept = torch.distributions.Beta(_CONCENTRATION, _CONCENTRATION).sample((len(maps), 1, 1, 1)).to(maps.device)
-    wanted_mean, wanted_spread = torch.lerp(mean[other], mean, kept), torch.lerp(spread[other], spread, kept)
-    return ((grey - mean) / spread * wanted_spread + wanted_mean).to(maps.dtype)
+    # No gradient through statistics; then one multiplication with one addition does, and these are the largest maps.
+    with torch.no_grad():
+        variance, mean = torch.var_mean(maps.float(), dim=(2, 3), keepdim=True)
+        spread = (variance + 1e-6).sqrt()
+        other = torch.randperm(len(maps), device=maps.device)
+        kept = torch.distributions.Beta(_CONCENTRATION, _CONCENTRATION).sample((len(maps), 1, 1, 1)).to(maps.device)
+        scale = torch.lerp(spread[other], spread, kept) / spread
+        shift = torch.lerp(mean[other], mean, kept) - mean * scale
+    return torch.addcmul(shift.to(maps.dtype), maps, scale.to(maps.dtype))

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from training.feed import Example, Mix, batches
+from datasets.sample import VESSEL_ID
+from training.feed import Example, Mix, batches, collate
+from training.losses import GROUPS
 
 
 def example(level, view=0):
@@ -45,3 +47,14 @@ def test_the_same_seed_and_epoch_give_the_same_batches():
     one, again, other = (list(batches(mix, 8, seed, epoch)) for seed, epoch in ((1, 2), (1, 2), (1, 3)))
     assert all(torch.equal(a.pictures, b.pictures) for a, b in zip(one, again, strict=True))
     assert not all(torch.equal(a.pictures, b.pictures) for a, b in zip(one, other, strict=True))
+
+
+def test_a_cell_is_shared_by_its_four_pixels():
+    mask = np.zeros((32, 32), np.uint8)
+    mask[0, 0], mask[:2, 2:4], mask[0, 5], mask[1, 4] = 1, 2, 3, VESSEL_ID
+    shares = collate([replace(MAIN[0], mask=mask)]).target.shares
+    assert shares.shape == (1, GROUPS, 16, 16)
+    assert shares[0, :, 0, 0].tolist() == [0.75, 0.25] + [0.0] * (GROUPS - 2)
+    assert shares[0, 2, 0, 1] == 1.0
+    assert (shares[0, 0, 0, 2], shares[0, 3, 0, 2], shares[0, -1, 0, 2]) == (0.5, 0.25, 0.25)
+    assert torch.equal(shares.sum(dim=1), torch.ones(1, 16, 16))
