@@ -5,7 +5,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from model.anatomy import Laterality, Structure
+from model.anatomy import STRUCTURE_NAMES, Landmark, Laterality, Structure, structure
 
 PRIVATE: Final = "99HIPUS"
 
@@ -37,18 +37,25 @@ ARTIFICIAL_INTELLIGENCE: Final = Term("123110", "DCM", "Artificial Intelligence"
 
 
 def private(name: str, meaning: str) -> Term:
-    """A term of our own: the protocol's name in capitals (a code holds 16 characters)."""
-    return Term(name.upper()[:16], PRIVATE, meaning)
+    """A term of our own: the protocol's name in capitals, shortened where it is longer than a code's 16 characters."""
+    return Term(_short(name).upper(), PRIVATE, meaning)
 
 
-def structure_term(structure: Structure) -> Term:
+def structure_term(shown: Structure) -> Term:
     """What a segment shows."""
-    if structure.code is None:
-        return private(_short(structure.name), structure.title)
-    return Term(structure.code, "SCT", structure.title)
+    if shown.code is None:
+        return private(shown.name, shown.title)
+    return Term(shown.code, "SCT", shown.title)
+
+
+def landmark_term(point: Landmark) -> Term:
+    """What a point marks: the structure of its name, or a place of its own. One code has one meaning."""
+    if point.name in STRUCTURE_NAMES:
+        return structure_term(structure(point.name))
+    return private(point.name, point.title)
 
 
 def _short(name: str) -> str:
-    """A name within 16 characters: its words' first letters where it is longer."""
+    """A name within 16 characters: the first letters of all its words but the last where it is longer."""
     words = name.split("_")
     return name if len(name) <= 16 else "_".join((*(word[:3] for word in words[:-1]), words[-1]))[:16]

@@ -36,7 +36,7 @@ from model.measure import Measurement as Measured
 from model.measure import Target
 from model.reading import NOTICE, Reading
 from serving.about import VERSION
-from serving.dicom_out.codes import ARTIFICIAL_INTELLIGENCE, HIP_JOINT, SIDES, Term, private
+from serving.dicom_out.codes import ARTIFICIAL_INTELLIGENCE, HIP_JOINT, SIDES, Term, landmark_term, private
 from serving.dicom_out.origin import MAKER, Kind, Making, algorithm_words, completed, result_uid, take_over, tell_when
 
 KIND: Final = Kind(ComprehensiveSRStorage, "SR", 9102, "Hip reading")
@@ -109,7 +109,7 @@ class _About:
             referenced_region=ImageRegion(
                 "POINT", self._corners(reading, np.array([[point.x, point.y]])), self._frame_of(reading)
             ),
-            finding_type=_coded(private(point.name, landmark(point.name).title)),
+            finding_type=_coded(landmark_term(landmark(point.name))),
             algorithm_id=self._algorithm,
             finding_sites=self._site,
             measurements=[_number(private("confidence", "Confidence"), 100 * point.confidence, _PERCENT)],
