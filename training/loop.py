@@ -173,7 +173,7 @@ def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) ->
 
 def _start(recipe: Recipe, steps: int, weights: Path | None, place: torch.device) -> RunState:
     torch.manual_seed(recipe.seed)
-    network = _network(recipe) if weights is None else load_run(weights)[1].train()
+    network = _network(recipe) if weights is None else _gone_on(recipe, weights).train()
     network = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     spare_depthwise(network, place)
     average = AveragedModel(network, avg_fn=_average(recipe.ema_decay))
@@ -193,6 +193,19 @@ def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor
         return torch.lerp(held, new, 1 - kept) if held.is_floating_point() else new
 
     return update
+
+
+def _gone_on(recipe: Recipe, weights: Path) -> torch.nn.Module:
+    """The recipe's network with a run's weights: of the same network, or of one that the recipe's holds whole."""
+    before, learnt = load_run(weights)
+    network = build_network(recipe.network)
+    try:
+        unknown = network.load_state_dict(learnt.state_dict(), strict=False).unexpected_keys
+    except RuntimeError as error:
+        raise ValueError(f"{recipe.network} cannot go on from {weights}, a {before.network}: {error}") from error
+    if unknown:
+        raise ValueError(f"{recipe.network} cannot go on from {weights}, a {before.network}: no place for {unknown[0]}")
+    return network
 
 
 def _network(recipe: Recipe) -> torch.nn.Module:

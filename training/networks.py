@@ -11,14 +11,15 @@ from torch.nn import functional as F
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from model.anatomy import POINT_LANDMARKS, VIEWS
-from model.network.hipnet import CLASSES, DEFAULT_ENCODER, THRESHOLDS, HipNet, Logits, standardise
+from model.network.hipnet import CLASSES, THRESHOLDS, HipNet, Logits, standardise
 
-OURS: Final = {
-    "hipnet": DEFAULT_ENCODER,
-    "hipnet-small": "mobilenet-v3-small",
-    "hipnet-b0": "efficientnet-b0",
+OURS: Final[dict[str, Callable[[bool], HipNet]]] = {
+    "hipnet": HipNet,
+    "hipnet-refined": lambda pretrained: HipNet(pretrained, refined=True),
+    "hipnet-small": lambda pretrained: HipNet(pretrained, "mobilenet-v3-small"),
+    "hipnet-b0": lambda pretrained: HipNet(pretrained, "efficientnet-b0"),
 }
-"""Our network by its encoder."""
+"""Our network, by encoder and decoder; each takes whether to begin with ImageNet's weights."""
 
 
 class SegmentationPeer(nn.Module):
@@ -74,7 +75,7 @@ PEERS: Final[dict[str, Callable[[], SegmentationPeer]]] = {
 def build_network(name: str, pretrained: bool = False) -> nn.Module:
     """The network of that name. Raises ValueError for an unknown one, OSError where weights cannot be fetched."""
     if name in OURS:
-        return HipNet(pretrained, OURS[name])
+        return OURS[name](pretrained)
     if name not in PEERS:
         raise ValueError(f"network is one of {', '.join((*OURS, *PEERS))}, got {name!r}")
     if pretrained:

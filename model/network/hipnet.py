@@ -23,6 +23,8 @@ THRESHOLDS: Final = 3
 """Cumulative logits of the ordinal grade: above 0, above 1, above 2."""
 
 _WIDTHS: Final = (24, 48, 64, 96)
+_BLOCKS: Final = (0, 1, 2, 2)
+"""Refining blocks at strides 2, 4, 8 and 16: an eighth of the network's time, where surroundings are seen."""
 _ATTENDED: Final = ("anterior_recess", "femoral_neck", "femoral_head")
 
 
@@ -69,19 +71,30 @@ class Logits(NamedTuple):
 
 
 class HipNet(nn.Module):
-    """Takes float (N, 1, H, W) grey levels 0..255, H and W multiples of 32."""
+    """Takes float (N, 1, H, W) grey levels 0..255, H and W multiples of 32.
 
-    def __init__(self, pretrained: bool = False, encoder: str = DEFAULT_ENCODER, dropout: float = 0.1) -> None:
+    `refined` adds blocks of wide view to the decoder. They begin as nothing: training goes on from weights without.
+    """
+
+    def __init__(
+        self,
+        pretrained: bool = False,
+        encoder: str = DEFAULT_ENCODER,
+        dropout: float = 0.1,
+        *,
+        refined: bool = False,
+    ) -> None:
         super().__init__()
         chosen = ENCODERS[encoder]
         self.taps = chosen.taps
         self.encoder = _encoder(chosen, pretrained)
         *skips, deep = chosen.channels
         widths = _WIDTHS
-        self.up16 = _Up(deep, skips[3], widths[3])
-        self.up8 = _Up(widths[3], skips[2], widths[2])
-        self.up4 = _Up(widths[2], skips[1], widths[1])
-        self.up2 = _Up(widths[1], skips[0], widths[0])
+        blocks = _BLOCKS if refined else (0,) * len(widths)
+        self.up16 = _Up(deep, skips[3], widths[3], blocks[3])
+        self.up8 = _Up(widths[3], skips[2], widths[2], blocks[2])
+        self.up4 = _Up(widths[2], skips[1], widths[1], blocks[1])
+        self.up2 = _Up(widths[1], skips[0], widths[0], blocks[0])
         self.structures = nn.Conv2d(widths[0], CLASSES, 1)
         self.heat = nn.Sequential(_conv(widths[1], 32), nn.Conv2d(32, len(POINT_LANDMARKS), 1))
         self.presence = _head(deep + widths[2], len(POINT_LANDMARKS), dropout)
@@ -145,15 +158,36 @@ def _encoder(chosen: Encoder, pretrained: bool) -> nn.ModuleList:
 class _Up(nn.Module):
     """Doubles a map and joins it with the encoder's map of that size."""
 
-    def __init__(self, deep: int, skip: int, width: int) -> None:
+    def __init__(self, deep: int, skip: int, width: int, blocks: int) -> None:
         super().__init__()
         self.reduce = nn.Sequential(nn.Conv2d(deep, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
-        self.join = _conv(width + skip, width)
+        self.join = nn.Sequential(*_conv(width + skip, width), *(_Refine(width) for _ in range(blocks)))
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
         doubled = F.interpolate(self.reduce(deep), scale_factor=2.0, mode="nearest")
         joined: Tensor = self.join(torch.cat([doubled, skip], dim=1))
         return joined
+
+
+class _Refine(nn.Module):
+    """A residual block of wide view (7 x 7 a channel, then across channels, as ConvNeXt's); nothing at the start."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 7, padding=3, groups=width, bias=False),
+            nn.BatchNorm2d(width),
+            nn.Conv2d(width, 2 * width, 1, bias=False),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(2 * width, width, 1, bias=False),
+            last := nn.BatchNorm2d(width),
+        )
+        nn.init.zeros_(last.weight)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        refined: Tensor = maps + self.body(maps)
+        return refined
 
 
 def _conv(inputs: int, outputs: int) -> nn.Sequential:

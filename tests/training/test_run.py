@@ -91,6 +91,17 @@ def test_a_run_is_not_overwritten_and_not_mixed(run, data):
         train(replace(TINY, seed=99), Sources(data), run, resume=True)
 
 
+def test_a_larger_network_begins_as_the_one_it_holds(run, data, tmp_path):
+    recipe = replace(TINY, network="hipnet-refined", epochs=1, learning_rate=1e-9)
+    small, large = load_run(run)[1], loop._gone_on(recipe, run).eval()
+    pictures = torch.rand(1, 1, 64, 64) * 255
+    torch.testing.assert_close(large(pictures).structures, small(pictures).structures)
+    train(recipe, Sources(data, weights=run), tmp_path / "large")
+    for name, of in (("hipnet", tmp_path / "large"), ("hipnet-small", run)):
+        with pytest.raises(ValueError, match=f"{name} cannot go on from"):
+            loop._gone_on(replace(TINY, network=name), of)
+
+
 def test_a_run_may_start_from_another(run, data, tmp_path):
     train(replace(TINY, epochs=1, learning_rate=1e-9, ema_decay=0.0), Sources(data, weights=run), tmp_path / "more")
     before, after = (torch.load(r / run_folder.BEST, weights_only=True)["network"] for r in (run, tmp_path / "more"))
