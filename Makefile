@@ -51,7 +51,7 @@ $(LABEL)/.done: serving/bench/peers/requirements-label.txt
 bench: $(DEV)/.done $(PEERS)/.done $(LABEL)/.done  ## this server beside its floor and its peers, in one run (about eight minutes)
 	$(BIN)/hipsono bench --peers-python $(PEERS)/bin/python --peers-python $(LABEL)/bin/python
 
-starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about four and a half hours on two cores)
+starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about six hours on two cores)
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
 	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
 	test -d data/served || $(BIN)/hipsono phantom -n 12000 --seed 0 -o data/served
@@ -65,9 +65,14 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	$(BIN)/hipsono train training/recipes/anatomy.toml --data data/anatomy --weights runs/foreign \
 		$(foreach set,$(wildcard data/real/regional-train data/real/*-train),--extra $(set)) -o runs/anatomy --resume
 	test -d runs/starter4 || $(BIN)/python -m training.blend runs/foreign=0.5 runs/anatomy=0.5 -o runs/starter4
-	$(BIN)/hipsono export runs/starter4 -o model/weights/starter.onnx
+	test -d data/long || $(BIN)/hipsono phantom -n 12000 --seed 40000 -o data/long
+	$(BIN)/hipsono train training/recipes/long.toml --data data/long --weights runs/starter4 $(VESSELS_THRICE) -o runs/long --resume
+	$(BIN)/hipsono train training/recipes/sharp.toml --data data/long --weights runs/long $(VESSELS_THRICE) -o runs/sharp --resume
+	$(BIN)/hipsono export runs/sharp -o model/weights/starter.onnx
 	test -d data/exam || $(BIN)/hipsono phantom -n 2000 --seed 2000000 -o data/exam
-	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter4/report
+	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/sharp/report
+
+VESSELS_THRICE = $(foreach set,$(wildcard data/real/regional-train data/real/regional-train data/real/*-train),--extra $(set))
 
 real-sets: $(DEV)/.done  ## real frames as data sets, four fifths to learn from and a fifth held back: make real-sets HIPSONO_DATA=folder
 	$(call real_set,regional,regional-anaesthesia/images,--masks $(HIPSONO_DATA)/regional-anaesthesia/masks --classes 2=vessel)

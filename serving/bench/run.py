@@ -107,7 +107,7 @@ def _wanted(model: str, scratch: Path) -> Iterator[tuple[str, Recipe]]:
     """The peers, each with the package it needs and its command after the interpreter's name."""
     told = {"HIPSONO_BENCH_MODEL": model}
     yield "onnxruntime", Recipe("FastAPI + onnxruntime", (str(_PEERS / "plain.py"), "{port}", model))
-    yield "torch", Recipe("FastAPI + torch", (str(_PEERS / "plain.py"), "{port}", "torch"))
+    yield "torch", Recipe("FastAPI + torch", (str(_PEERS / "plain.py"), "{port}", model, "torch"))
     yield "litserve", Recipe("LitServe", (str(_PEERS / "lit.py"), "{port}", model), form="request")
     bentoml = ("-m", "bentoml", "serve", "bento:Hip", "--working-dir", str(_PEERS), "--port", "{port}")
     yield "bentoml", Recipe("BentoML", bentoml, ready="/readyz", env=told)

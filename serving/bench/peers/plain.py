@@ -1,4 +1,4 @@
-"""FastAPI, nothing else: plain.py PORT MODEL with onnxruntime, plain.py PORT torch with the network in torch."""
+"""FastAPI, nothing else: plain.py PORT MODEL with onnxruntime, plain.py PORT MODEL torch with the network in torch."""
 
 import sys
 from pathlib import Path
@@ -28,5 +28,5 @@ async def predict(request: Request) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    network = TorchNetwork() if sys.argv[2] == "torch" else Network(sys.argv[2])
+    network = (TorchNetwork if "torch" in sys.argv[3:] else Network)(sys.argv[2])
     uvicorn.run(app, port=int(sys.argv[1]), log_level="warning")

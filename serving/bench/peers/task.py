@@ -8,13 +8,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-SIDE = 256
 
-
-def decoded(data: bytes) -> NDArray[np.uint8]:
-    """A JPEG as the network's input (1, SIDE, SIDE): the whole picture, squeezed."""
+def decoded(data: bytes, side: int) -> NDArray[np.uint8]:
+    """A JPEG as the network's input (1, side, side): the whole picture, squeezed."""
     grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    return np.asarray(cv2.resize(np.asarray(grey), (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)[None]
+    return np.asarray(cv2.resize(np.asarray(grey), (side, side), interpolation=cv2.INTER_AREA), np.uint8)[None]
 
 
 def told(outputs: list[NDArray[Any]]) -> dict[str, Any]:
@@ -28,16 +26,22 @@ def told(outputs: list[NDArray[Any]]) -> dict[str, Any]:
     return {name: value[0].tolist() for name, value in rest.items()} | {"outlines": outlines}
 
 
+def side_of(session: onnxruntime.InferenceSession) -> int:
+    """The side of the network's square input, in pixels."""
+    return int(session.get_inputs()[0].shape[-1])
+
+
 class Network:
     """The ONNX file with onnxruntime's own defaults."""
 
     def __init__(self, path: str) -> None:
         self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self._side = side_of(self._session)
 
     def read(self, data: bytes) -> dict[str, Any]:
         """A picture's answer."""
         names = ["labels", "structures", "landmarks", "view", "gsus"]
-        return told(self._session.run(names, {"frame": decoded(data)}))
+        return told(self._session.run(names, {"frame": decoded(data, self._side)}))
 
 
 class TorchNetwork:
@@ -46,12 +50,13 @@ class TorchNetwork:
     Its modules are asked for by name, since serving does without torch; only this program has it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: str) -> None:
         self._torch = import_module("torch")
+        self._side = side_of(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]))
         spec, hipnet, served = (import_module(f"model.{name}") for name in ("spec", "network.hipnet", "network.served"))
-        self._network = served.ServedNetwork(hipnet.HipNet(), spec.Temperatures()).eval()
+        self._network = served.ServedNetwork(hipnet.HipNet(refined=True), spec.Temperatures()).eval()
 
     def read(self, data: bytes) -> dict[str, Any]:
         """A picture's answer."""
         with self._torch.inference_mode():
-            return told([output.numpy() for output in self._network(self._torch.from_numpy(decoded(data)))])
+            return told([output.numpy() for output in self._network(self._torch.from_numpy(decoded(data, self._side)))])
