@@ -198,8 +198,9 @@ def test_several_frames_at_once_are_read_by_a_core_each():
 
 def test_a_core_for_each_says_the_same_as_all_for_one(samples):
     session = Session(threads=2, several=True)
+    size = (session.spec.input_height, session.spec.input_width)
     for sample in samples.values():
-        picture = letterbox(sample.frame, find_sector(sample.frame), 256, 256)[0]
+        picture = letterbox(sample.frame, find_sector(sample.frame), *size)[0]
         told = []
         for session.crowded in (False, True):
             told.append(session.run(picture))
