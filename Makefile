@@ -56,14 +56,14 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
 	test -d data/served || $(BIN)/hipsono phantom -n 12000 --seed 0 -o data/served
 	$(BIN)/hipsono train training/recipes/served.toml --data data/served --weights runs/starter \
-		$(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/served --resume
+		$(call extra,data/real/*-train) -o runs/served --resume
 	test -d runs/blend || $(BIN)/python -m training.blend runs/starter=0.25 runs/served=0.75 -o runs/blend
 	test -d data/foreign || $(BIN)/hipsono phantom -n 6000 --seed 20000 -o data/foreign
 	$(BIN)/hipsono train training/recipes/foreign.toml --data data/foreign --weights runs/blend \
-		$(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/foreign --resume
+		$(call extra,data/real/*-train) -o runs/foreign --resume
 	test -d data/anatomy || $(BIN)/hipsono phantom -n 6000 --seed 40000 -o data/anatomy
 	$(BIN)/hipsono train training/recipes/anatomy.toml --data data/anatomy --weights runs/foreign \
-		$(foreach set,$(wildcard data/real/regional-train data/real/*-train),--extra $(set)) -o runs/anatomy --resume
+		$(call extra,data/real/regional-train data/real/*-train) -o runs/anatomy --resume
 	test -d runs/starter4 || $(BIN)/python -m training.blend runs/foreign=0.5 runs/anatomy=0.5 -o runs/starter4
 	test -d data/long || $(BIN)/hipsono phantom -n 12000 --seed 40000 -o data/long
 	$(BIN)/hipsono train training/recipes/long.toml --data data/long --weights runs/starter4 $(VESSELS_THRICE) -o runs/long --resume
@@ -72,7 +72,9 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	test -d data/exam || $(BIN)/hipsono phantom -n 2000 --seed 2000000 -o data/exam
 	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/sharp/report
 
-VESSELS_THRICE = $(foreach set,$(wildcard data/real/regional-train data/real/regional-train data/real/*-train),--extra $(set))
+# patterns: the sets they match, each mixed in as often as it is named
+extra = $(foreach set,$(wildcard $(1)),--extra $(set))
+VESSELS_THRICE = $(call extra,data/real/regional-train data/real/regional-train data/real/*-train)
 
 real-sets: $(DEV)/.done  ## real frames as data sets, four fifths to learn from and a fifth held back: make real-sets HIPSONO_DATA=folder
 	$(call real_set,regional,regional-anaesthesia/images,--masks $(HIPSONO_DATA)/regional-anaesthesia/masks --classes 2=vessel)
@@ -100,7 +102,7 @@ peers: $(DEV)/.done  ## runs/peers, runs/trade, runs/amount, runs/ablation: ours
 	$(COMPARE) peers --minutes 12 -o runs/peers
 	$(COMPARE) trade --minutes 20 -o runs/trade
 	$(COMPARE) amount --minutes 40 -o runs/amount
-	$(COMPARE) ablation --minutes 8 --weights runs/starter $(foreach set,$(wildcard data/real/*-train),--extra $(set)) -o runs/ablation
+	$(COMPARE) ablation --minutes 8 --weights runs/starter $(call extra,data/real/*-train) -o runs/ablation
 
 COMPARE = $(BIN)/python -m training.comparison --data data/anatomy --exam data/tune --foreign tests/yardstick
 

@@ -172,7 +172,7 @@ def _is_ours(path: Path) -> bool:
 
 def _note(out: Path, digest: str, settings: dict[str, Any], outcome: dict[str, Any] | None) -> None:
     told = {"digest": digest, "finished": outcome is not None, "settings": settings, "outcome": outcome}
-    write_whole(out / RUN, json.dumps(told, indent=1, default=str).encode())
+    write_whole(out / RUN, json.dumps(told, indent=1, default=str))
 
 
 def _readers(left: list[Study], setup: Setup, job: Job) -> Iterator[Done | Died]:
