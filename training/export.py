@@ -83,7 +83,8 @@ def export_int8(run: Path, out: Path) -> None:
 
 
 def _told(parts: list[tuple[int, Store]]) -> str:
-    return "; ".join(f"{count} frames: {store.provenance}" for count, store in parts)
+    """Each set once, though it may be mixed in several times."""
+    return "; ".join(dict.fromkeys(f"{count} frames: {store.provenance}" for count, store in parts))
 
 
 def exported(run: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from training.losses import total_loss
 from training.networks import build_network
 from training.progress import EpochFigures, write_progress
 from training.recipe import Recipe
+from training.restore import read_onnx, restore
 from training.run_folder import BEST, LAST, SOURCES, SPLIT, Sources, hold_recipe, load_run, save_whole
 from training.style import mix_styles
 
@@ -66,7 +67,7 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     if len(training.main) < recipe.batch_size or not validation:
         counts = f"{len(training.main)} training and {len(validation)} validation frames"
         raise ValueError(f"{sources.data} gives {counts}: too few")
-    state = _start(recipe, training.steps(recipe.batch_size), sources.weights, place)
+    state = _start(recipe, training, sources.weights, place)
     if (run / LAST).exists():
         _load(state, run / LAST, place)
     counts = f"{len(training.main)} training and {len(training.extra)} extra, {len(validation)} validation frames"
@@ -151,11 +152,16 @@ def _train_epoch(state: RunState, training: Mix, recipe: Recipe, place: torch.de
 
 def settle(network: torch.nn.Module, training: Mix, batch_size: int, place: torch.device) -> None:
     """Batch statistics of the averaged weights, from undisturbed frames: the running ones belong to other weights."""
+    update_bn((channels_last(pictures.to(place)) for pictures in _settling(training, batch_size)), network)
+
+
+def _settling(training: Mix, batch_size: int) -> Iterator[torch.Tensor]:
+    """Undisturbed pictures, main and extra in the shares they are learnt from."""
     wanted = round(SETTLING_FRAMES * training.share) if training.extra else 0
     some = training.main[:: max(1, len(training.main) // (SETTLING_FRAMES - wanted))]
     if wanted:
         some += training.extra[:: max(1, len(training.extra) // wanted)]
-    update_bn((channels_last(batch.pictures.to(place)) for batch in plain_batches(some, batch_size)), network)
+    return (batch.pictures for batch in plain_batches(some, batch_size))
 
 
 def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) -> float:
@@ -171,9 +177,10 @@ def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) ->
     return float(loss.detach())
 
 
-def _start(recipe: Recipe, steps: int, weights: Path | None, place: torch.device) -> RunState:
+def _start(recipe: Recipe, training: Mix, weights: Path | None, place: torch.device) -> RunState:
     torch.manual_seed(recipe.seed)
-    network = _network(recipe) if weights is None else _gone_on(recipe, weights).train()
+    steps = training.steps(recipe.batch_size)
+    network = _network(recipe) if weights is None else _gone_on(recipe, weights, training).train()
     network = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     spare_depthwise(network, place)
     average = AveragedModel(network, avg_fn=_average(recipe.ema_decay))
@@ -195,10 +202,16 @@ def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor
     return update
 
 
-def _gone_on(recipe: Recipe, weights: Path) -> torch.nn.Module:
-    """The recipe's network with a run's weights: of the same network, or of one that the recipe's holds whole."""
-    before, learnt = load_run(weights)
+def _gone_on(recipe: Recipe, weights: Path, training: Mix) -> torch.nn.Module:
+    """The recipe's network with the weights of a run or an exported file, whose network the recipe's holds whole."""
     network = build_network(recipe.network)
+    if weights.is_file():
+        try:
+            restore(network, read_onnx(weights), _settling(training, recipe.batch_size))
+        except ValueError as error:
+            raise ValueError(f"{recipe.network} cannot go on from {weights}: {error}") from error
+        return network
+    before, learnt = load_run(weights)
     try:
         unknown = network.load_state_dict(learnt.state_dict(), strict=False).unexpected_keys
     except RuntimeError as error:

@@ -24,7 +24,7 @@ SOURCES: Final = "sources.json"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The data set a run is trained and validated on, others of which a share is mixed in, a run to start from."""
+    """The data set a run is trained and validated on, others of which a share is mixed in, and what it starts from."""
 
     data: Path
     extra: tuple[Path, ...] = ()

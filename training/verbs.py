@@ -28,7 +28,9 @@ def train(
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, gpu or gpu:N.")] = "cpu",
     extra: Annotated[list[Path] | None, typer.Option(help="Data sets mixed in at the recipe's extra_share.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Run folder whose network to start from.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Run folder, or exported ONNX file, whose network to start from.")
+    ] = None,
 ) -> None:
     """Train a network.  Example: hipsono train training/recipes/starter.toml --data data/starter -o runs/starter"""
     need_training()

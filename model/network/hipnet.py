@@ -22,9 +22,11 @@ CLASSES: Final = 1 + len(STRUCTURES)
 THRESHOLDS: Final = 3
 """Cumulative logits of the ordinal grade: above 0, above 1, above 2."""
 
-_WIDTHS: Final = (24, 48, 64, 96)
+_WIDTHS: Final = (32, 48, 64, 96)
+"""Channels of the decoder at strides 2, 4, 8 and 16: multiples of 16, which onnxruntime rounds up to anyhow."""
 _BLOCKS: Final = (0, 1, 2, 2)
 """Refining blocks at strides 2, 4, 8 and 16: an eighth of the network's time, where surroundings are seen."""
+_SHAPE_WIDTH: Final = 48
 _ATTENDED: Final = ("anterior_recess", "femoral_neck", "femoral_head")
 
 
@@ -73,7 +75,8 @@ class Logits(NamedTuple):
 class HipNet(nn.Module):
     """Takes float (N, 1, H, W) grey levels 0..255, H and W multiples of 32.
 
-    `refined` adds blocks of wide view to the decoder. They begin as nothing: training goes on from weights without.
+    `refined` adds blocks of wide view to the decoder, and a second look at the joint for the grade. They begin as
+    nothing: training goes on from weights without.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class HipNet(nn.Module):
         self.presence = _head(deep + widths[2], len(POINT_LANDMARKS), dropout)
         self.view = _head(deep + widths[2], len(VIEWS), dropout)
         self.gsus = _head(deep + len(_ATTENDED) * (widths[2] + widths[1]), THRESHOLDS, dropout)
+        self.shape = _ShapeGrade(widths[1], dropout) if refined else None
 
     def forward(self, grey: Tensor) -> Logits:
         """All heads at once."""
@@ -117,8 +121,10 @@ class HipNet(nn.Module):
         deep = maps[4].mean(dim=(2, 3))
         overall = torch.cat([deep, at8.mean(dim=(2, 3))], dim=1)
         joint = _joint_shares(structures.detach().float())
-        shape = torch.cat([deep, _attend(joint, at8), _attend(joint, at4)], dim=1)
-        return Logits(structures, self.heat(at4), self.presence(overall), self.view(overall), self.gsus(shape))
+        gsus = self.gsus(torch.cat([deep, _attend(joint, at8), _attend(joint, at4)], dim=1))
+        if self.shape is not None:
+            gsus = gsus + self.shape(joint, at4)
+        return Logits(structures, self.heat(at4), self.presence(overall), self.view(overall), gsus)
 
 
 def standardise(grey: Tensor) -> Tensor:
@@ -139,9 +145,13 @@ def _joint_shares(structures: Tensor) -> Tensor:
 
 def _attend(joint: Tensor, features: Tensor) -> Tensor:
     """Features averaged under the joint's structures: the grade lives in the capsule's shape, not elsewhere."""
-    shares = F.avg_pool2d(joint, joint.shape[2] // features.shape[2])
+    shares = _pooled(joint, features)
     weights = shares / (shares.sum(dim=(2, 3), keepdim=True) + 1.0)
     return torch.einsum("nshw,nchw->nsc", weights, features.to(weights.dtype)).flatten(1)
+
+
+def _pooled(joint: Tensor, features: Tensor) -> Tensor:
+    return F.avg_pool2d(joint, joint.shape[2] // features.shape[2])
 
 
 def _encoder(chosen: Encoder, pretrained: bool) -> nn.ModuleList:
@@ -190,9 +200,27 @@ class _Refine(nn.Module):
         return refined
 
 
-def _conv(inputs: int, outputs: int) -> nn.Sequential:
+class _ShapeGrade(nn.Module):
+    """The grade's logits once more, from the joint's own outlines together with what the decoder saw there."""
+
+    def __init__(self, features: int, dropout: float) -> None:
+        super().__init__()
+        self.look = nn.Sequential(
+            _conv(len(_ATTENDED) + features, _SHAPE_WIDTH, stride=2), _Refine(_SHAPE_WIDTH), _Refine(_SHAPE_WIDTH)
+        )
+        self.told = _head(len(_ATTENDED) * _SHAPE_WIDTH, THRESHOLDS, dropout)
+        for still in self.told[-1].parameters():
+            nn.init.zeros_(still)
+
+    def forward(self, joint: Tensor, features: Tensor) -> Tensor:
+        seen = self.look(torch.cat([_pooled(joint, features).to(features.dtype), features], dim=1))
+        told: Tensor = self.told(_attend(joint, seen))
+        return told
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
     )
 
 

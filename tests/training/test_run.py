@@ -21,7 +21,7 @@ from training import loop, run_folder
 from training.blend import blend
 from training.evaluate import evaluate
 from training.export import ParityError, check_parity, export, export_int8, untrained, write_network
-from training.feed import load_examples
+from training.feed import Mix, load_examples
 from training.loop import train
 from training.quantise import quantise
 from training.recipe import Recipe, load_recipe
@@ -29,6 +29,7 @@ from training.run_folder import Sources, load_run
 
 RECIPES = Path(loop.__file__).parent / "recipes"
 TINY = load_recipe(RECIPES / "tiny.toml")
+NOTHING = Mix(())
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +94,42 @@ def test_a_run_is_not_overwritten_and_not_mixed(run, data):
 
 def test_a_larger_network_begins_as_the_one_it_holds(run, data, tmp_path):
     recipe = replace(TINY, network="hipnet-refined", epochs=1, learning_rate=1e-9)
-    small, large = load_run(run)[1], loop._gone_on(recipe, run).eval()
+    small, large = load_run(run)[1], loop._gone_on(recipe, run, NOTHING).eval()
     pictures = torch.rand(1, 1, 64, 64) * 255
     torch.testing.assert_close(large(pictures).structures, small(pictures).structures)
     train(recipe, Sources(data, weights=run), tmp_path / "large")
     for name, of in (("hipnet", tmp_path / "large"), ("hipnet-small", run)):
         with pytest.raises(ValueError, match=f"{name} cannot go on from"):
-            loop._gone_on(replace(TINY, network=name), of)
+            loop._gone_on(replace(TINY, network=name), of, NOTHING)
+
+
+def test_training_goes_on_from_an_exported_file(run, data, vessels, tmp_path):
+    exported = tmp_path / "served.onnx"
+    export(run, exported)
+    served = load_run(run)[1]
+    pictures = torch.rand(2, 1, 64, 64) * 255
+    store = open_store(data)
+    mix = loop.load_mix(store, tuple(range(len(store))), (vessels,), TINY)
+    for name in ("hipnet", "hipnet-refined"):
+        restored = loop._gone_on(replace(TINY, network=name), exported, mix).eval()
+        for here, there in zip(restored(pictures), served(pictures), strict=True):
+            torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
+    norm = restored.up4.reduce[1]
+    assert not torch.allclose(norm.running_mean, torch.zeros(1))
+    train(replace(TINY, epochs=1), Sources(data, weights=exported), tmp_path / "more")
+    assert Sources.of(tmp_path / "more").weights == exported
+
+
+def test_a_file_that_is_not_ours_to_learn_on_says_so(run, data, tmp_path):
+    export_int8(run, small := tmp_path / "int8.onnx")
+    (text := tmp_path / "text.onnx").write_text("weights")
+    for path, network, why in (
+        (small, "hipnet", "INT8"),
+        (text, "hipnet", "no ONNX file"),
+        (run / "network.onnx", "hipnet-small", "no place for"),
+    ):
+        with pytest.raises(ValueError, match=f"cannot go on from .*{why}"):
+            loop._gone_on(replace(TINY, network=network), path, NOTHING)
 
 
 def test_a_run_may_start_from_another(run, data, tmp_path):

@@ -1,0 +1,108 @@
+"""A served ONNX file taken back into training: what export folded is unfolded again.
+
+Export folds each batch norm into the convolution before it. Going back, a norm gets the statistics that training
+pictures show there, and the scale and shift that make up for them: the network says what the file says, and learns on.
+"""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+_SCOPE: Final = "network."
+
+
+def read_onnx(path: Path) -> dict[str, Tensor]:
+    """Weights and biases of an exported file's convolutions and linear layers, by the module they belong to.
+
+    Raises ValueError where the file is not one that `hipsono export` wrote.
+    """
+    try:
+        graph = onnx.load(path).graph
+    except Exception as error:  # protobuf's errors have no common class
+        raise ValueError(f"{path} is no ONNX file: {error}") from error
+    held = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+    found = {}
+    for node in graph.node:
+        if node.op_type not in ("Conv", "Gemm"):
+            continue
+        scope, _, module = _module_of(node.name).partition(".")
+        if f"{scope}." != _SCOPE or not all(name in held for name in node.input[1:]):
+            raise ValueError(f"{path} was not written by `hipsono export`, or is its INT8 file: {node.name}")
+        found[f"{module}.weight"], found[f"{module}.bias"] = (held[name] for name in node.input[1:3])
+    return found
+
+
+def restore(network: nn.Module, told: dict[str, Tensor], pictures: Iterable[Tensor]) -> None:
+    """Gives a fresh network the weights of an exported one; `pictures` (N, 1, S, S) are such as it learns from.
+
+    Raises ValueError where the network has no place for them. What the file lacks stays as it was built.
+    """
+    layers = dict(network.named_modules())
+    norms = _norms(network)
+    begun = []
+    with torch.no_grad():
+        for name in sorted({key.rpartition(".")[0] for key in told}):
+            layer, weight, bias = layers.get(name), told[f"{name}.weight"], told[f"{name}.bias"]
+            if not isinstance(layer, nn.Conv2d | nn.Linear) or layer.weight.shape != weight.shape:
+                raise ValueError(f"no place for {name} of shape {tuple(weight.shape)}")
+            layer.weight.copy_(weight)
+            if layer.bias is not None:
+                layer.bias.copy_(bias)
+            else:
+                begun.append(_pass_through(norms[layer], bias))
+    _unfold(network.eval(), begun, pictures)
+
+
+def _module_of(node: str) -> str:
+    """The module's path in a node's name: "/up2/join/join.0/Conv" is up2.join.0, scopes repeat their parent's name."""
+    parts: list[str] = []
+    last = ""
+    for scope in node.strip("/").split("/")[:-1]:
+        parts.append(scope.removeprefix(f"{last}."))
+        last = scope
+    return ".".join(parts)
+
+
+def _norms(network: nn.Module) -> dict[nn.Module, nn.BatchNorm2d]:
+    """The batch norm after each convolution that has no bias of its own."""
+    pairs = pairwise(network.modules())
+    return {a: b for a, b in pairs if isinstance(a, nn.Conv2d) and isinstance(b, nn.BatchNorm2d)}
+
+
+def _pass_through(norm: nn.BatchNorm2d, bias: Tensor) -> nn.BatchNorm2d:
+    norm.weight.fill_(1.0)
+    norm.bias.copy_(bias)
+    norm.running_mean.zero_()  # type: ignore[union-attr]
+    norm.running_var.fill_(1.0 - norm.eps)  # type: ignore[union-attr]
+    return norm
+
+
+def _unfold(network: nn.Module, norms: list[nn.BatchNorm2d], pictures: Iterable[Tensor]) -> None:
+    """Moves what reaches each norm into its statistics, and out of them again into its scale and shift."""
+    moments: dict[nn.Module, Tensor] = {}
+    batches = 0
+
+    def count(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        maps = inputs[0].double()
+        seen = torch.stack([maps.mean(dim=(0, 2, 3)), (maps * maps).mean(dim=(0, 2, 3))])
+        moments[norm] = moments.get(norm, torch.zeros_like(seen)) + seen
+
+    hooks = [norm.register_forward_pre_hook(count) for norm in norms]
+    with torch.no_grad():
+        for batch in pictures:
+            network(batch)
+            batches += 1
+        for norm, hook in zip(norms, hooks, strict=True):
+            hook.remove()
+            mean, square = moments[norm] / batches
+            variance = (square - mean * mean).clamp(min=0.0)
+            norm.bias.add_(mean)
+            norm.weight.copy_((variance + norm.eps).sqrt())
+            norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+            norm.running_var.copy_(variance)  # type: ignore[union-attr]
