@@ -61,7 +61,7 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     hold_recipe(recipe, run)
     (run / SOURCES).write_text(sources.to_json())
     store = open_store(sources.data)
-    split = _split(store, run, recipe.seed)
+    split = _split(store, run, sources, recipe.seed)
     training = load_mix(store, split.train, sources.extra, recipe)
     validation = load_examples(store, split.validation, recipe.input_px)
     if len(training.main) < recipe.batch_size or not validation:
@@ -242,9 +242,13 @@ def _ended(state: RunState, recipe: Recipe) -> bool:
     return False
 
 
-def _split(store: Store, run: Path, seed: int) -> Split:
+def _split(store: Store, run: Path, sources: Sources, seed: int) -> Split:
+    """The run's split, and on the same data that of the run it goes on from: what was learnt calibrates nothing."""
     if not (run / SPLIT).exists():
-        write_split(split_patients(store, _FRACTIONS, seed), run / SPLIT)
+        before = sources.weights
+        alike = before is not None and before.is_dir() and Sources.of(before).data.resolve() == sources.data.resolve()
+        same = read_split(before / SPLIT, store) if before is not None and alike else None
+        write_split(same or split_patients(store, _FRACTIONS, seed), run / SPLIT)
     return read_split(run / SPLIT, store)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:
-    """Weight of each head's loss."""
+    """Weight of each head's loss; `edges` is by how much more cells beside an outline count than others."""
 
     structures: float = 1.0
     landmarks: float = 0.35
     presence: float = 0.3
     view: float = 0.4
     gsus: float = 0.8
+    edges: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from training.losses import (
     Target,
     heat_loss,
     merge_matrix,
+    near_outlines,
     ordinal_loss,
     presence_loss,
     structure_loss,
@@ -54,6 +55,22 @@ def test_a_vessel_may_be_artery_or_vein():
     losses = [float(structure_loss(logits_for(guess), told).detach()) for guess in (artery, vein, missed)]
     assert abs(losses[0] - losses[1]) < 1e-4
     assert losses[2] > losses[0] + 0.5
+
+
+def test_cells_beside_an_outline_count_more():
+    """A mistake at an outline costs more with `edges`, one far from any costs less of the whole."""
+    ids = torch.zeros(32, 32, dtype=torch.long)
+    ids[4:12, 4:12] = 4
+    near, far = ids.clone(), ids.clone()
+    near[4:6, 4:12] = 0
+    far[24:26, 4:12] = 4
+    assert near_outlines(target(ids, ALL_LABELLED).shares).sum() == 12 * 12 - 4 * 4
+
+    def dearer(guess):
+        told = target(ids, ALL_LABELLED)
+        return float(structure_loss(logits_for(guess), told, 4.0) - structure_loss(logits_for(guess), told))
+
+    assert dearer(near) > 0 > dearer(far)
 
 
 def test_merge_covers_each_class_once():

@@ -11,6 +11,7 @@ import torch
 
 from datasets.phantom.generate import phantoms
 from datasets.sample import VESSEL, VESSEL_ID, Truth
+from datasets.split import read_split
 from datasets.store import open_store, write_store
 from model.anatomy import View
 from model.network.served import ServedNetwork
@@ -96,7 +97,7 @@ def test_a_larger_network_begins_as_the_one_it_holds(run, data, tmp_path):
     recipe = replace(TINY, network="hipnet-refined", epochs=1, learning_rate=1e-9)
     small, large = load_run(run)[1], loop._gone_on(recipe, run, NOTHING).eval()
     pictures = torch.rand(1, 1, 64, 64) * 255
-    torch.testing.assert_close(large(pictures).structures, small(pictures).structures)
+    torch.testing.assert_close(large(pictures), small(pictures))
     train(recipe, Sources(data, weights=run), tmp_path / "large")
     for name, of in (("hipnet", tmp_path / "large"), ("hipnet-small", run)):
         with pytest.raises(ValueError, match=f"{name} cannot go on from"):
@@ -138,6 +139,16 @@ def test_a_run_may_start_from_another(run, data, tmp_path):
     name = "structures.weight"
     assert torch.allclose(before[name], after[name], atol=1e-4)
     assert Sources.of(tmp_path / "more").weights == run
+
+
+def test_what_an_earlier_run_learnt_is_not_calibrated_on(run, data, tmp_path):
+    recipe = replace(TINY, epochs=1, seed=TINY.seed + 1)
+    train(recipe, Sources(data, weights=run), tmp_path / "more")
+    train(recipe, Sources(data), tmp_path / "anew")
+    before, more, anew = (
+        read_split(r / run_folder.SPLIT, open_store(data)) for r in (run, tmp_path / "more", tmp_path / "anew")
+    )
+    assert more == before != anew
 
 
 def test_runs_blend_into_a_run(run, data, tmp_path):
