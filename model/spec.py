@@ -81,7 +81,8 @@ class NetworkSpec:
     """Everything a reader must know of a network to use it.
 
     `centroid_spread` is the SD of a landmark that is a structure's centroid, as a share of the structure's radius
-    (that of a disc of the same area). Without `capsule_spread` a capsule distance is told without its doubt.
+    (that of a disc of the same area). Without `capsule_spread` a capsule distance is told without its doubt. `network`
+    is the name it is built by (training.networks), empty in older files.
     """
 
     name: str
@@ -93,6 +94,7 @@ class NetworkSpec:
     temperatures: Temperatures = Temperatures()
     centroid_spread: float = 0.1
     capsule_spread: CapsuleSpread | None = None
+    network: str = ""
     structures: tuple[str, ...] = STRUCTURE_NAMES
     landmarks: tuple[str, ...] = POINT_LANDMARK_NAMES
     views: tuple[str, ...] = tuple(VIEWS)

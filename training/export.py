@@ -17,11 +17,12 @@ from model.network.hipnet import HipNet
 from model.network.served import ServedNetwork
 from model.reading import Reader
 from model.runtime import Session
-from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, Temperatures
+from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec
 from training.abstain import OPEN, fit_thresholds
 from training.calibrate import fit_capsule_spread, fit_centroid_spread, fit_temperatures
 from training.evaluation.score import FrameScore, score_frame
 from training.feed import load_examples
+from training.networks import OURS
 from training.quantise import FRAMES, quantise
 from training.recipe import Recipe
 from training.run_folder import BEST, SPLIT, Sources, load_run, read_recipe
@@ -49,9 +50,7 @@ def export(run: Path, out: Path) -> None:
     split = read_split(run / SPLIT, store)
     temperatures = fit_temperatures(network, load_examples(store, split.calibration, recipe.input_px))
     trained_on = _told([(len(split.train), store), *((len(s), s) for s in map(open_store, sources.extra))])
-    spec = NetworkSpec(
-        recipe.name, recipe.version, trained_on, recipe.input_px, recipe.input_px, temperatures=temperatures
-    )
+    spec = replace(_plain_spec(recipe, trained_on), temperatures=temperatures)
     scores = _read_openly(network, spec, store, split.calibration)
     spec = replace(
         spec,
@@ -161,7 +160,9 @@ def _pictures(spec: NetworkSpec) -> "np.ndarray[tuple[int, ...], np.dtype[np.uin
 def untrained(recipe: Recipe) -> tuple[HipNet, NetworkSpec]:
     """A network of random weights with its spec: for tests and for measuring speed."""
     torch.manual_seed(recipe.seed)
-    spec = NetworkSpec(
-        recipe.name, recipe.version, "nothing", recipe.input_px, recipe.input_px, temperatures=Temperatures()
-    )
-    return HipNet().eval(), spec
+    return OURS[recipe.network](False).eval(), _plain_spec(recipe, "nothing")
+
+
+def _plain_spec(recipe: Recipe, trained_on: str) -> NetworkSpec:
+    size = recipe.input_px
+    return NetworkSpec(recipe.name, recipe.version, trained_on, size, size, network=recipe.network)

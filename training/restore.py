@@ -5,6 +5,7 @@ pictures show there, and the scale and shift that make up for them: the network 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -14,18 +15,33 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from model.spec import METADATA_KEY, NetworkSpec
+
 _SCOPE: Final = "network."
 
 
-def read_onnx(path: Path) -> dict[str, Tensor]:
-    """Weights and biases of an exported file's convolutions and linear layers, by the module they belong to.
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An exported network: its name (empty in older files), and the weights and biases of its convolutions and linear
+    layers by the module they belong to."""
 
-    Raises ValueError where the file is not one that `hipsono export` wrote.
-    """
+    network: str
+    told: dict[str, Tensor]
+
+
+def read_onnx(path: Path) -> Exported:
+    """What an exported file holds. Raises ValueError where `hipsono export` did not write it."""
     try:
-        graph = onnx.load(path).graph
+        model = onnx.load(path)
     except Exception as error:  # protobuf's errors have no common class
-        raise ValueError(f"{path} is no ONNX file: {error}") from error
+        raise ValueError(f"it is no ONNX file: {error}") from error
+    spec = {one.key: one.value for one in model.metadata_props}.get(METADATA_KEY)
+    if spec is None:
+        raise ValueError("`hipsono export` did not write it")
+    return Exported(NetworkSpec.from_json(spec).network, _weights(model.graph))
+
+
+def _weights(graph: onnx.GraphProto) -> dict[str, Tensor]:
     held = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
     found = {}
     for node in graph.node:
@@ -33,16 +49,17 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
             continue
         scope, _, module = _module_of(node.name).partition(".")
         if f"{scope}." != _SCOPE or not all(name in held for name in node.input[1:]):
-            raise ValueError(f"{path} was not written by `hipsono export`, or is its INT8 file: {node.name}")
+            raise ValueError(f"{node.name} holds no plain weights: an INT8 file cannot be learnt on from")
         found[f"{module}.weight"], found[f"{module}.bias"] = (held[name] for name in node.input[1:3])
     return found
 
 
-def restore(network: nn.Module, told: dict[str, Tensor], pictures: Iterable[Tensor]) -> None:
+def restore(network: nn.Module, exported: Exported, pictures: Iterable[Tensor]) -> None:
     """Gives a fresh network the weights of an exported one; `pictures` (N, 1, S, S) are such as it learns from.
 
     Raises ValueError where the network has no place for them. What the file lacks stays as it was built.
     """
+    told = exported.told
     layers = dict(network.named_modules())
     norms = _norms(network)
     begun = []
@@ -50,7 +67,8 @@ def restore(network: nn.Module, told: dict[str, Tensor], pictures: Iterable[Tens
         for name in sorted({key.rpartition(".")[0] for key in told}):
             layer, weight, bias = layers.get(name), told[f"{name}.weight"], told[f"{name}.bias"]
             if not isinstance(layer, nn.Conv2d | nn.Linear) or layer.weight.shape != weight.shape:
-                raise ValueError(f"no place for {name} of shape {tuple(weight.shape)}")
+                kind = exported.network or "network of another kind"
+                raise ValueError(f"it holds a {kind}, and there is no place for {name} of shape {tuple(weight.shape)}")
             layer.weight.copy_(weight)
             if layer.bias is not None:
                 layer.bias.copy_(bias)

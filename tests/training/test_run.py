@@ -127,7 +127,7 @@ def test_a_file_that_is_not_ours_to_learn_on_says_so(run, data, tmp_path):
     for path, network, why in (
         (small, "hipnet", "INT8"),
         (text, "hipnet", "no ONNX file"),
-        (run / "network.onnx", "hipnet-small", "no place for"),
+        (run / "network.onnx", "hipnet-small", "holds a hipnet, .* no place for"),
     ):
         with pytest.raises(ValueError, match=f"cannot go on from .*{why}"):
             loop._gone_on(replace(TINY, network=network), path, NOTHING)
@@ -171,7 +171,7 @@ def test_export_reads_and_carries_its_spec(run, data, tmp_path):
     out = tmp_path / "tiny.onnx"
     export(run, out)
     session = Session(out, threads=1)
-    assert session.spec.name == "tiny"
+    assert (session.spec.name, session.spec.network) == ("tiny", "hipnet")
     assert "phantoms" in session.spec.trained_on
     reading = Reader(session).read(next(iter(phantoms([1], workers=1))).frame)
     assert sum(reading.view.probabilities) == pytest.approx(1, abs=1e-4)
@@ -253,7 +253,7 @@ def test_parity_finds_a_network_that_differs(network_file):
 
 def test_export_is_under_eight_megabytes(tmp_path):
     out = tmp_path / "full.onnx"
-    write_network(*untrained(load_recipe(RECIPES / "starter.toml")), out)
+    write_network(*untrained(load_recipe(RECIPES / "edges.toml")), out)
     assert out.stat().st_size < 8e6
 
 

@@ -52,9 +52,12 @@ class TorchNetwork:
 
     def __init__(self, path: str) -> None:
         self._torch = import_module("torch")
-        self._side = side_of(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]))
-        spec, hipnet, served = (import_module(f"model.{name}") for name in ("spec", "network.hipnet", "network.served"))
-        self._network = served.ServedNetwork(hipnet.HipNet(refined=True), spec.Temperatures()).eval()
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self._side = side_of(session)
+        spec, served = import_module("model.spec"), import_module("model.network.served")
+        told = spec.NetworkSpec.from_json(session.get_modelmeta().custom_metadata_map[spec.METADATA_KEY])
+        network = import_module("training.networks").build_network(told.network)
+        self._network = served.ServedNetwork(network, told.temperatures).eval()
 
     def read(self, data: bytes) -> dict[str, Any]:
         """A picture's answer."""
