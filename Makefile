@@ -51,7 +51,7 @@ $(LABEL)/.done: serving/bench/peers/requirements-label.txt
 bench: $(DEV)/.done $(PEERS)/.done $(LABEL)/.done  ## this server beside its floor and its peers, in one run (about eight minutes)
 	$(BIN)/hipsono bench --peers-python $(PEERS)/bin/python --peers-python $(LABEL)/bin/python
 
-starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about six hours on two cores)
+starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about eight hours on two cores)
 	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
 	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
 	test -d data/served || $(BIN)/hipsono phantom -n 12000 --seed 0 -o data/served
@@ -68,9 +68,12 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	test -d data/long || $(BIN)/hipsono phantom -n 12000 --seed 40000 -o data/long
 	$(BIN)/hipsono train training/recipes/long.toml --data data/long --weights runs/starter4 $(VESSELS_THRICE) -o runs/long --resume
 	$(BIN)/hipsono train training/recipes/sharp.toml --data data/long --weights runs/long $(VESSELS_THRICE) -o runs/sharp --resume
-	$(BIN)/hipsono export runs/sharp -o model/weights/starter.onnx
+	test -d data/more || $(BIN)/hipsono phantom -n 8000 --seed 60000 -o data/more
+	$(BIN)/hipsono train training/recipes/shape.toml --data data/more --weights runs/sharp $(VESSELS_THRICE) -o runs/shape --resume
+	$(BIN)/hipsono train training/recipes/edges.toml --data data/more --weights runs/shape $(VESSELS_THRICE) -o runs/edges --resume
+	$(BIN)/hipsono export runs/edges -o model/weights/starter.onnx
 	test -d data/exam || $(BIN)/hipsono phantom -n 2000 --seed 2000000 -o data/exam
-	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/sharp/report
+	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/edges/report
 
 # patterns: the sets they match, each mixed in as often as it is named
 extra = $(foreach set,$(wildcard $(1)),--extra $(set))

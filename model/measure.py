@@ -20,6 +20,8 @@ _CHILD_YEARS: Final = 3.0
 _CLEARANCE_MM: Final = (5.0, 10.0)
 _CLEARANCE_CHILD_MM: Final = (3.0, 6.0)
 _SMOOTH_PX: Final = 3.0
+_REACH: Final = 0.25
+"""A cortex that stays further than this share of the neck from its landmarks is a fragment, not the neck."""
 _VESSELS: Final = ("femoral_artery", "femoral_vein")
 
 ILIOPECTINEAL_NERVE: Final = "femoral articular branches (per protocol)"
@@ -112,8 +114,16 @@ def capsule_curves(findings: Findings) -> CapsuleCurves | str:
     outer = superficial_edge(recess, None)
     if cortex is None or outer is None:
         return "anterior_recess and femoral_neck do not overlap between the head-neck junction and the insertion"
+    if _gap(cortex, ends) > _REACH:
+        return "the femoral neck's outline does not reach from the head-neck junction to the insertion"
     outer = _from_above_junction(outer, cortex, ends)
     return "the capsule does not reach over the femoral neck" if outer is None else CapsuleCurves(cortex, outer)
+
+
+def _gap(cortex_xy: Points, ends_xy: Points) -> float:
+    """How far the cortex stays from the farther of its two landmarks, as a share of their distance."""
+    away = np.hypot(*(cortex_xy[:, None] - ends_xy).transpose(2, 0, 1)).min(axis=0)
+    return float(away.max() / max(np.hypot(*(ends_xy[1] - ends_xy[0])), 1.0))
 
 
 def superficial_edge(found: FoundStructure, between_x: Points | None) -> Points | None:
