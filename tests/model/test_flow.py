@@ -136,6 +136,17 @@ def test_a_missing_neck_is_the_reason():
     assert {m.reason for m in measure(findings, SCALED)} == {"no femoral_neck in this frame"}
 
 
+@pytest.mark.parametrize(("seen_from", "measured"), [(110, True), (120, True), (145, False), (180, False)])
+def test_a_fragment_of_the_neck_measures_nothing(seen_from, measured):
+    """The neck lies from 100 to 220; outlined from further on than a quarter of it, nothing is measured on it."""
+    labels, points, view = straight_joint()
+    labels[150:158, 100:seen_from] = 0
+    findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
+    told = {m.name: m for m in measure(findings, SCALED)}["capsule_distance"]
+    assert (told.value is not None) is measured
+    assert measured or "does not reach" in (told.reason or "")
+
+
 def test_the_target_lies_on_the_seen_bone_lateral_of_the_eminence():
     findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, SPEC)
     (target,) = targets(findings, SCALED)
