@@ -71,9 +71,10 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	test -d data/more || $(BIN)/hipsono phantom -n 8000 --seed 60000 -o data/more
 	$(BIN)/hipsono train training/recipes/shape.toml --data data/more --weights runs/sharp $(VESSELS_THRICE) -o runs/shape --resume
 	$(BIN)/hipsono train training/recipes/edges.toml --data data/more --weights runs/shape $(VESSELS_THRICE) -o runs/edges --resume
-	$(BIN)/hipsono export runs/edges -o model/weights/starter.onnx
+	test -d runs/starter6 || $(BIN)/python -m training.blend runs/sharp=0.5 runs/edges=0.5 -o runs/starter6
+	$(BIN)/hipsono export runs/starter6 -o model/weights/starter.onnx
 	test -d data/exam || $(BIN)/hipsono phantom -n 2000 --seed 2000000 -o data/exam
-	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/edges/report
+	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter6/report
 
 # patterns: the sets they match, each mixed in as often as it is named
 extra = $(foreach set,$(wildcard $(1)),--extra $(set))
