@@ -56,7 +56,8 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     place = find_device(device)
     keep_freed_memory()
     run.mkdir(parents=True, exist_ok=True)
-    if (run / LAST).exists() and not resume:
+    begun = (run / LAST).exists()
+    if begun and not resume:
         raise ValueError(f"{run} holds a run already: go on with --resume, or give another folder")
     hold_recipe(recipe, run)
     (run / SOURCES).write_text(sources.to_json())
@@ -67,8 +68,8 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     if len(training.main) < recipe.batch_size or not validation:
         counts = f"{len(training.main)} training and {len(validation)} validation frames"
         raise ValueError(f"{sources.data} gives {counts}: too few")
-    state = _start(recipe, training, sources.weights, place)
-    if (run / LAST).exists():
+    state = _start(recipe, training, None if begun else sources.weights, place)
+    if begun:
         _load(state, run / LAST, place)
     counts = f"{len(training.main)} training and {len(training.extra)} extra, {len(validation)} validation frames"
     _say(f"{counts}; epoch {state.epoch} of {recipe.epochs}")
@@ -245,11 +246,16 @@ def _ended(state: RunState, recipe: Recipe) -> bool:
 def _split(store: Store, run: Path, sources: Sources, seed: int) -> Split:
     """The run's split, and on the same data that of the run it goes on from: what was learnt calibrates nothing."""
     if not (run / SPLIT).exists():
-        before = sources.weights
-        alike = before is not None and before.is_dir() and Sources.of(before).data.resolve() == sources.data.resolve()
-        same = read_split(before / SPLIT, store) if before is not None and alike else None
-        write_split(same or split_patients(store, _FRACTIONS, seed), run / SPLIT)
+        write_split(_split_before(store, sources) or split_patients(store, _FRACTIONS, seed), run / SPLIT)
     return read_split(run / SPLIT, store)
+
+
+def _split_before(store: Store, sources: Sources) -> Split | None:
+    """The split of the run that is gone on from; None without one, or where it learnt from other data."""
+    before = sources.weights
+    if before is None or not (before / SPLIT).is_file() or Sources.of(before).data != sources.data.resolve():
+        return None
+    return read_split(before / SPLIT, store)
 
 
 def _save(state: RunState, path: Path) -> None:

@@ -73,10 +73,11 @@ def structure_loss(logits: Tensor, target: Target, edges: float = 0.0) -> Tensor
     probabilities = logits.float().softmax(dim=1)
     grouped = torch.einsum("ngc,nchw->nghw", target.merge, probabilities)
     entropy = -(target.shares * grouped.clamp(min=1e-6).log()).sum(dim=1)
-    weight = 1.0 + edges * near_outlines(target.shares)
-    entropy = (weight * entropy).sum() / weight.sum()
+    if edges:
+        weight = 1.0 + edges * near_outlines(target.shares)
+        entropy = entropy * weight / weight.mean()
     dice: Tensor = DiceLoss(include_background=False, batch=True, smooth_nr=1.0, smooth_dr=1.0)(grouped, target.shares)
-    return entropy + dice
+    return entropy.mean() + dice
 
 
 def near_outlines(shares: Tensor) -> Tensor:

@@ -17,16 +17,16 @@ from torch import Tensor, nn
 
 from model.spec import METADATA_KEY, NetworkSpec
 
-_SCOPE: Final = "network."
+_SCOPE: Final = "network"
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """An exported network: its name (empty in older files), and the weights and biases of its convolutions and linear
-    layers by the module they belong to."""
+    """An exported network: its name (empty in older files), and weight and bias of its convolutions and linear layers
+    by the module they belong to."""
 
     network: str
-    told: dict[str, Tensor]
+    layers: dict[str, tuple[Tensor, Tensor]]
 
 
 def read_onnx(path: Path) -> Exported:
@@ -38,19 +38,20 @@ def read_onnx(path: Path) -> Exported:
     spec = {one.key: one.value for one in model.metadata_props}.get(METADATA_KEY)
     if spec is None:
         raise ValueError("`hipsono export` did not write it")
-    return Exported(NetworkSpec.from_json(spec).network, _weights(model.graph))
+    return Exported(NetworkSpec.from_json(spec).network, _layers(model.graph))
 
 
-def _weights(graph: onnx.GraphProto) -> dict[str, Tensor]:
+def _layers(graph: onnx.GraphProto) -> dict[str, tuple[Tensor, Tensor]]:
     held = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
     found = {}
     for node in graph.node:
         if node.op_type not in ("Conv", "Gemm"):
             continue
         scope, _, module = _module_of(node.name).partition(".")
-        if f"{scope}." != _SCOPE or not all(name in held for name in node.input[1:]):
+        if scope != _SCOPE or not all(name in held for name in node.input[1:]):
             raise ValueError(f"{node.name} holds no plain weights: an INT8 file cannot be learnt on from")
-        found[f"{module}.weight"], found[f"{module}.bias"] = (held[name] for name in node.input[1:3])
+        weight, bias = (held[name] for name in node.input[1:3])
+        found[module] = weight, bias
     return found
 
 
@@ -59,13 +60,12 @@ def restore(network: nn.Module, exported: Exported, pictures: Iterable[Tensor]) 
 
     Raises ValueError where the network has no place for them. What the file lacks stays as it was built.
     """
-    told = exported.told
-    layers = dict(network.named_modules())
+    modules = dict(network.named_modules())
     norms = _norms(network)
     begun = []
     with torch.no_grad():
-        for name in sorted({key.rpartition(".")[0] for key in told}):
-            layer, weight, bias = layers.get(name), told[f"{name}.weight"], told[f"{name}.bias"]
+        for name, (weight, bias) in exported.layers.items():
+            layer = modules.get(name)
             if not isinstance(layer, nn.Conv2d | nn.Linear) or layer.weight.shape != weight.shape:
                 kind = exported.network or "network of another kind"
                 raise ValueError(f"it holds a {kind}, and there is no place for {name} of shape {tuple(weight.shape)}")

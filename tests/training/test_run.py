@@ -141,6 +141,12 @@ def test_a_run_may_start_from_another(run, data, tmp_path):
     assert Sources.of(tmp_path / "more").weights == run
 
 
+def test_a_folder_without_a_run_is_nothing_to_start_from(data, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no trained network"):
+        train(TINY, Sources(data, weights=tmp_path / "empty"), tmp_path / "run")
+
+
 def test_what_an_earlier_run_learnt_is_not_calibrated_on(run, data, tmp_path):
     recipe = replace(TINY, epochs=1, seed=TINY.seed + 1)
     train(recipe, Sources(data, weights=run), tmp_path / "more")

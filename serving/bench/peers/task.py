@@ -1,6 +1,7 @@
 """What every peer does with a picture; only the server around it differs."""
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -52,12 +53,10 @@ class TorchNetwork:
 
     def __init__(self, path: str) -> None:
         self._torch = import_module("torch")
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        self._side = side_of(session)
-        spec, served = import_module("model.spec"), import_module("model.network.served")
-        told = spec.NetworkSpec.from_json(session.get_modelmeta().custom_metadata_map[spec.METADATA_KEY])
-        network = import_module("training.networks").build_network(told.network)
-        self._network = served.ServedNetwork(network, told.temperatures).eval()
+        spec = import_module("model.runtime").Session(Path(path)).spec
+        self._side = spec.input_width
+        network = import_module("training.networks").build_network(spec.network)
+        self._network = import_module("model.network.served").ServedNetwork(network, spec.temperatures).eval()
 
     def read(self, data: bytes) -> dict[str, Any]:
         """A picture's answer."""
