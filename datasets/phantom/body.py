@@ -141,23 +141,27 @@ def fascicles(box_mm: tuple[float, float, float, float], rng: Generator) -> list
 
 
 def clutter_organs(box_mm: tuple[float, float, float, float], rng: Generator) -> tuple[list[Patch], list[Interface]]:
-    """Small vessels, nodes and fascial branches strewn over a box (x0, z0, x1, z1): look-alikes without a label."""
+    """Small vessels, nodes and fascial branches strewn over a box (x0, z0, x1, z1): look-alikes without a label.
+
+    Where there is next to no muscle over the bone the box may end above its top: then it is a line.
+    """
+    x0, z0, x1, z1 = box_mm[0], box_mm[1], box_mm[2], max(box_mm[1], box_mm[3])
     patches: list[Patch] = []
     lines: list[Interface] = []
     for _ in range(int(rng.integers(0, 4))):
-        centre = (rng.uniform(box_mm[0], box_mm[2]), rng.uniform(box_mm[1], box_mm[3]))
+        centre = (rng.uniform(x0, x1), rng.uniform(z0, z1))
         radius = rng.uniform(0.5, 1.3)
         patches.append(
             Patch(ellipse(centre, (radius * rng.uniform(1, 1.8), radius), rng.uniform(-1, 1)), level(-20, rng, 4), 0.18)
         )
     if rng.random() < 0.2:
-        centre = (rng.uniform(box_mm[0], box_mm[2]), rng.uniform(box_mm[1], box_mm[3]))
+        centre = (rng.uniform(x0, x1), rng.uniform(z0, z1))
         radii = (rng.uniform(2, 5), rng.uniform(1.5, 2.8))
         patches.append(Patch(ellipse(centre, radii, rng.normal(0, 0.3), 0.08, rng), level(-9, rng), 0.6))
         patches.append(Patch(ellipse(centre, (radii[0] * 0.5, radii[1] * 0.35)), level(3, rng), 0.6))
     lines += fascicles(box_mm, rng)
     for _ in range(int(rng.integers(1, 7))):
-        depth = rng.uniform(box_mm[1], max(box_mm[3], box_mm[1] + 1))
+        depth = rng.uniform(z0, max(z1, z0 + 1))
         line = line_at(depth, rng.normal(0, 0.18), 0.6, rng)
         lines.append(Interface(piece(line, rng, (4, 26)), level(5, rng), 0.25, rng.uniform(0.2, 0.5)))
     return patches, lines

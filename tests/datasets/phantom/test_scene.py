@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.phantom.body import DEEP_MM, draw_body
+from datasets.phantom.generate import draw_phantom
 from datasets.phantom.longitudinal import longitudinal
 from datasets.phantom.scanner import LINES, Probe
 from datasets.phantom.scene import Interface, Patch, Scene, ellipse, level_at, outside
@@ -67,6 +68,10 @@ def test_a_tendon_differs_from_what_lies_around_it_and_clears_the_bone(seed):
     around = [p for p in scene.patches[:tendon] if p.fibre_angle or p.texture == "fibres"]
     place = (float(outline[:, 0].mean()), float(outline[:, 1].mean()))
     assert abs(scene.patches[tendon].level_db - level_at(around, place)) > 3
+
+
+def test_a_hip_right_under_the_fascia_is_drawn():
+    assert draw_phantom(72_055, View.LONGITUDINAL).scene.marks
 
 
 @pytest.mark.parametrize("seed", range(20))
