@@ -19,7 +19,7 @@ $(DEMO)/.done: pyproject.toml constraints.txt
 
 $(DEV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,link,archive,cluster,deidentify,trial,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,link,archive,cluster,deidentify,trial,imagenet,dev]'
 	@touch $@
 
 demo: $(DEMO)/.done  ## serve the viewer with phantom cines of the three hip views

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from training.losses import total_loss
 from training.networks import build_network
 from training.progress import EpochFigures, write_progress
 from training.recipe import Recipe
-from training.restore import read_onnx, restore
+from training.restore import ENCODER_SCOPE, graft, read_onnx, restore
 from training.run_folder import BEST, LAST, SOURCES, SPLIT, Sources, hold_recipe, load_run, save_whole
 from training.style import mix_styles
 
@@ -186,11 +187,25 @@ def _start(recipe: Recipe, training: Mix, weights: Path | None, place: torch.dev
     spare_depthwise(network, place)
     average = AveragedModel(network, avg_fn=_average(recipe.ema_decay))
     mix_styles(network, recipe.style_share)
-    optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.AdamW(_rates(network, recipe), weight_decay=recipe.weight_decay)
+    peaks = [group["lr"] for group in optimiser.param_groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=recipe.epochs * steps + 1, pct_start=recipe.warmup_share
+        optimiser, peaks, total_steps=recipe.epochs * steps + 1, pct_start=recipe.warmup_share
     )
     return RunState(network, average, optimiser, schedule)
+
+
+def _rates(network: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Parameters in groups of one learning rate each: the encoder's own where it has one."""
+    if recipe.encoder_rate == 1.0:
+        return [{"params": list(network.parameters()), "lr": recipe.learning_rate}]
+    parts: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
+    for name, parameter in network.named_parameters():
+        parts[name.startswith(ENCODER_SCOPE)].append(parameter)
+    return [
+        {"params": parts[True], "lr": recipe.learning_rate * recipe.encoder_rate},
+        {"params": parts[False], "lr": recipe.learning_rate},
+    ]
 
 
 def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:
@@ -204,14 +219,21 @@ def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor
 
 
 def _gone_on(recipe: Recipe, weights: Path, training: Mix) -> torch.nn.Module:
-    """The recipe's network with the weights of a run or an exported file, whose network the recipe's holds whole."""
-    network = build_network(recipe.network)
+    """The recipe's network with the weights of a run or an exported file, whose network the recipe's holds whole.
+
+    With an encoder of its own (`pretrained`) it takes from an exported file what fits outside the encoder.
+    """
+    network = _network(recipe)
     if weights.is_file():
         try:
-            restore(network, read_onnx(weights), _settling(training, recipe.batch_size))
+            exported = read_onnx(weights)
+            begun = graft(exported, network) if recipe.pretrained else exported
+            restore(network, begun, _settling(training, recipe.batch_size))
         except ValueError as error:
             raise ValueError(f"{recipe.network} cannot go on from {weights}: {error}") from error
         return network
+    if recipe.pretrained:
+        raise ValueError(f"pretrained goes on from an exported file, not from a run: hipsono export {weights}")
     before, learnt = load_run(weights)
     try:
         unknown = network.load_state_dict(learnt.state_dict(), strict=False).unexpected_keys

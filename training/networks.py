@@ -17,6 +17,7 @@ OURS: Final[dict[str, Callable[[bool], HipNet]]] = {
     "hipnet": HipNet,
     "hipnet-refined": lambda pretrained: HipNet(pretrained, refined=True),
     "hipnet-small": lambda pretrained: HipNet(pretrained, "mobilenet-v3-small"),
+    "hipnet-lite0": lambda pretrained: HipNet(pretrained, "efficientnet-lite0", refined=True),
     "hipnet-b0": lambda pretrained: HipNet(pretrained, "efficientnet-b0"),
 }
 """Our network, by encoder and decoder; each takes whether to begin with ImageNet's weights."""

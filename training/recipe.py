@@ -26,7 +26,8 @@ class Recipe:
     training.networks. `steps` is the number of batches an epoch; 0 takes every frame once. `frames` limits what is
     learnt from to that many training frames; 0 takes all. `veil_share` and `bend_share` are how often foreign texture
     covers a frame, `fade_share` how often one of its structures is filled with the tissue beside it (training.texture),
-    `style_share` how often a batch's styles are mixed (training.style).
+    `style_share` how often a batch's styles are mixed (training.style). `pretrained` begins the encoder with ImageNet's
+    weights, also where the rest goes on from a run; it learns at `encoder_rate` times the learning rate.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Recipe:
     seed: int = 1
     minutes: float = 0.0
     pretrained: bool = False
+    encoder_rate: float = 1.0
     extra_share: float = 0.15
     network: str = "hipnet"
     steps: int = 0
@@ -59,6 +61,8 @@ class Recipe:
             raise ValueError(f"extra_share is between 0 and 0.5, got {self.extra_share}")
         if not all(0 <= share <= 1 for share in (self.veil_share, self.bend_share, self.style_share, self.fade_share)):
             raise ValueError("veil_share, bend_share, style_share and fade_share are between 0 and 1")
+        if not 0 < self.encoder_rate <= 1:
+            raise ValueError(f"encoder_rate is above 0 and at most 1, got {self.encoder_rate}")
         if self.steps < 0 or self.frames < 0:
             raise ValueError(f"steps and frames are 0 (all) or a number, got {self.steps} and {self.frames}")
         if self.epochs < 1 or self.batch_size < 2:

@@ -5,7 +5,7 @@ pictures show there, and the scale and shift that make up for them: the network 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from model.spec import METADATA_KEY, NetworkSpec
 
 _SCOPE: Final = "network"
+ENCODER_SCOPE: Final = "encoder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,17 @@ def _layers(graph: onnx.GraphProto) -> dict[str, tuple[Tensor, Tensor]]:
         weight, bias = (held[name] for name in node.input[1:3])
         found[module] = weight, bias
     return found
+
+
+def graft(exported: Exported, network: nn.Module) -> Exported:
+    """What a network with another encoder can begin with: every layer outside the encoder that has a place in it."""
+    places = {name: one.weight.shape for name, one in network.named_modules() if isinstance(one, nn.Conv2d | nn.Linear)}
+    fits = {
+        name: held
+        for name, held in exported.layers.items()
+        if not name.startswith(ENCODER_SCOPE) and places.get(name) == held[0].shape
+    }
+    return replace(exported, layers=fits)
 
 
 def restore(network: nn.Module, exported: Exported, pictures: Iterable[Tensor]) -> None:

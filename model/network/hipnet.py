@@ -1,22 +1,13 @@
 """HipNet: a mobile encoder, a light U-Net decoder, four heads."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import (
-    EfficientNet_B0_Weights,
-    MobileNet_V3_Large_Weights,
-    MobileNet_V3_Small_Weights,
-    efficientnet_b0,
-    mobilenet_v3_large,
-    mobilenet_v3_small,
-)
 
 from model.anatomy import POINT_LANDMARKS, STRUCTURES, VIEWS, structure
+from model.network.encoders import DEFAULT_ENCODER, ENCODERS, Encoder
 
 CLASSES: Final = 1 + len(STRUCTURES)
 THRESHOLDS: Final = 3
@@ -28,38 +19,6 @@ _BLOCKS: Final = (0, 1, 2, 2)
 """Refining blocks at strides 2, 4, 8 and 16: an eighth of the network's time, where surroundings are seen."""
 _SHAPE_WIDTH: Final = 48
 _ATTENDED: Final = ("anterior_recess", "femoral_neck", "femoral_head")
-
-
-@dataclass(frozen=True, slots=True)
-class Encoder:
-    """A torchvision network's features: the last block at strides 2, 4, 8, 16 and 32, and the channels there.
-
-    Later blocks are left out for size. `build` takes weights, or None, and gives the features.
-    """
-
-    build: Callable[[bool], Any]
-    taps: tuple[int, ...]
-    channels: tuple[int, ...]
-
-
-ENCODERS: Final = {
-    "mobilenet-v3-large": Encoder(
-        lambda known: mobilenet_v3_large(weights=MobileNet_V3_Large_Weights.IMAGENET1K_V2 if known else None).features,
-        (1, 3, 6, 12, 13),
-        (16, 24, 40, 112, 160),
-    ),
-    "mobilenet-v3-small": Encoder(
-        lambda known: mobilenet_v3_small(weights=MobileNet_V3_Small_Weights.IMAGENET1K_V1 if known else None).features,
-        (0, 1, 3, 8, 11),
-        (16, 16, 24, 48, 96),
-    ),
-    "efficientnet-b0": Encoder(
-        lambda known: efficientnet_b0(weights=EfficientNet_B0_Weights.IMAGENET1K_V1 if known else None).features,
-        (1, 2, 3, 5, 6),
-        (16, 24, 40, 112, 192),
-    ),
-}
-DEFAULT_ENCODER: Final = "mobilenet-v3-large"
 
 
 class Logits(NamedTuple):

