@@ -1,14 +1,21 @@
 """How the network learns. Needs the train extra.
 
-recipe     a frozen recipe, from TOML (recipes/)
-feed       a data set letterboxed once, then batches with their draws
-augment    draw, then apply: image, mask and points by the same draw
-losses     structures with partial labels, landmarks, view, ordinal grade
-loop       the training loop, readable top to bottom
-device     where a network trains, and how that device computes quickest
-progress   curves and log of a run
-calibrate  temperatures on a split of their own
-export     a run's best network as one self-contained ONNX file
-evaluate   how well a network reads a data set, through the same Reader that serves
-report     that evaluation as a page, a file and a table
+recipe      a frozen recipe, from TOML (recipes/)
+networks    what can be trained, by name: ours, and the field's usual ones for comparison
+feed        a data set letterboxed once, then batches with their draws
+augment     draw, then apply: image, mask and points by the same draw
+texture     foreign texture, bent greys and lost structures; style mixes looks within the network
+losses      structures with partial labels, landmarks, view, ordinal grade
+loop        the training loop, readable top to bottom
+run_state   what changes while a run goes on: begun, kept, taken up again
+restore     an exported file taken back into training
+run_folder  what lies in a run's folder
+device      where a network trains, and how that device computes quickest
+progress    curves and log of a run
+blend       runs averaged weight by weight
+calibrate   temperatures on a split of their own; abstain the thresholds
+export      a run's best network as one self-contained ONNX file; quantise the same in INT8
+evaluate    how well a network reads a data set, through the same Reader that serves; evaluation/ its figures and report
+comparison  networks beside one another, by amount, size and part
+realism     phantoms beside real frames
 """

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from datasets.split import read_split
 from datasets.store import open_store
-from training.loop import SETTLING_FRAMES, load_mix, settle
+from training.feed import SETTLING_FRAMES
+from training.loop import load_mix, settle
 from training.recipe import Recipe
 from training.run_folder import BEST, RECIPE, SOURCES, SPLIT, Sources, load_run, save_whole
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Final
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_point
 from training.losses import GROUPS, Target, merge_matrix
 from training.texture import covered, draw_cover, faded
 
+SETTLING_FRAMES: Final = 640
 _POINT_ROWS = [row for row, landmark in enumerate(LANDMARKS) if landmark.centroid_of is None]
 
 
@@ -147,6 +149,15 @@ def plain_batches(examples: tuple[Example, ...], batch_size: int) -> Iterator[Ba
     """Every example once, in order, unchanged."""
     for k in range(0, len(examples), batch_size):
         yield collate(list(examples[k : k + batch_size]))
+
+
+def settling_pictures(mix: Mix, batch_size: int) -> Iterator[torch.Tensor]:
+    """Undisturbed pictures, main and extra in the shares they are learnt from."""
+    wanted = round(SETTLING_FRAMES * mix.share) if mix.extra else 0
+    some = mix.main[:: max(1, len(mix.main) // (SETTLING_FRAMES - wanted))]
+    if wanted:
+        some += mix.extra[:: max(1, len(mix.extra) // wanted)]
+    return (batch.pictures for batch in plain_batches(some, batch_size))
 
 
 def augmented(example: Example, one: Draw | None = None) -> Example:

@@ -2,50 +2,29 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from monai.metrics.meandice import DiceMetric
 from rich.console import Console
 from rich.progress import track
-from torch.optim.swa_utils import AveragedModel, update_bn
+from torch.optim.swa_utils import update_bn
 
 from datasets.split import Split, read_split, split_patients, write_split
 from datasets.store import Store, open_store
 from model.network.hipnet import CLASSES
 from model.network.served import decode_landmarks, grade_probabilities
-from training.device import channels_last, find_device, keep_freed_memory, precision, spare_depthwise
-from training.feed import Batch, Example, Mix, batches, load_examples, plain_batches
+from training.device import channels_last, find_device, keep_freed_memory, precision
+from training.feed import Batch, Example, Mix, batches, load_examples, plain_batches, settling_pictures
 from training.losses import total_loss
-from training.networks import build_network
-from training.progress import EpochFigures, write_progress
+from training.progress import EpochFigures, say, write_progress
 from training.recipe import Recipe
-from training.restore import ENCODER_SCOPE, graft, read_onnx, restore
-from training.run_folder import BEST, LAST, SOURCES, SPLIT, Sources, hold_recipe, load_run, save_whole
-from training.style import mix_styles
+from training.run_folder import BEST, LAST, SOURCES, SPLIT, Sources, hold_recipe, save_whole
+from training.run_state import RunState, begin, keep, take_up
 
 _FRACTIONS = (0.9, 0.05, 0.05)
-SETTLING_FRAMES = 640
-
-
-@dataclass(slots=True)
-class RunState:
-    """What changes while a run goes on; all of it is in last.pt."""
-
-    network: torch.nn.Module
-    average: AveragedModel
-    optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    history: tuple[EpochFigures, ...] = ()
-    spent_minutes: float = 0.0
-
-    @property
-    def epoch(self) -> int:
-        return len(self.history)
 
 
 def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, device: str = "cpu") -> None:
@@ -69,11 +48,11 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     if len(training.main) < recipe.batch_size or not validation:
         counts = f"{len(training.main)} training and {len(validation)} validation frames"
         raise ValueError(f"{sources.data} gives {counts}: too few")
-    state = _start(recipe, training, None if begun else sources.weights, place)
+    state = begin(recipe, training, None if begun else sources.weights, place)
     if begun:
-        _load(state, run / LAST, place)
+        take_up(state, run / LAST, place)
     counts = f"{len(training.main)} training and {len(training.extra)} extra, {len(validation)} validation frames"
-    _say(f"{counts}; epoch {state.epoch} of {recipe.epochs}")
+    say(f"{counts}; epoch {state.epoch} of {recipe.epochs}")
     while state.epoch < recipe.epochs and not _ended(state, recipe):
         started = time.monotonic()
         loss = _train_epoch(state, training, recipe, place)
@@ -85,7 +64,7 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
         write_progress(run, state.history)
         if figures.score >= max(f.score for f in state.history):
             save_whole({"network": state.average.module.state_dict(), "epoch": figures.epoch}, run / BEST)
-        _save(state, run / LAST)
+        keep(state, run / LAST)
         _tell(figures, recipe)
 
 
@@ -154,16 +133,7 @@ def _train_epoch(state: RunState, training: Mix, recipe: Recipe, place: torch.de
 
 def settle(network: torch.nn.Module, training: Mix, batch_size: int, place: torch.device) -> None:
     """Batch statistics of the averaged weights, from undisturbed frames: the running ones belong to other weights."""
-    update_bn((channels_last(pictures.to(place)) for pictures in _settling(training, batch_size)), network)
-
-
-def _settling(training: Mix, batch_size: int) -> Iterator[torch.Tensor]:
-    """Undisturbed pictures, main and extra in the shares they are learnt from."""
-    wanted = round(SETTLING_FRAMES * training.share) if training.extra else 0
-    some = training.main[:: max(1, len(training.main) // (SETTLING_FRAMES - wanted))]
-    if wanted:
-        some += training.extra[:: max(1, len(training.extra) // wanted)]
-    return (batch.pictures for batch in plain_batches(some, batch_size))
+    update_bn((channels_last(pictures.to(place)) for pictures in settling_pictures(training, batch_size)), network)
 
 
 def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) -> float:
@@ -179,88 +149,13 @@ def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) ->
     return float(loss.detach())
 
 
-def _start(recipe: Recipe, training: Mix, weights: Path | None, place: torch.device) -> RunState:
-    torch.manual_seed(recipe.seed)
-    steps = training.steps(recipe.batch_size)
-    network = _network(recipe) if weights is None else _gone_on(recipe, weights, training).train()
-    network = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    spare_depthwise(network, place)
-    average = AveragedModel(network, avg_fn=_average(recipe.ema_decay))
-    mix_styles(network, recipe.style_share)
-    optimiser = torch.optim.AdamW(_rates(network, recipe), weight_decay=recipe.weight_decay)
-    peaks = [group["lr"] for group in optimiser.param_groups]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, peaks, total_steps=recipe.epochs * steps + 1, pct_start=recipe.warmup_share
-    )
-    return RunState(network, average, optimiser, schedule)
-
-
-def _rates(network: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Parameters in groups of one learning rate each: the encoder's own where it has one."""
-    if recipe.encoder_rate == 1.0:
-        return [{"params": list(network.parameters()), "lr": recipe.learning_rate}]
-    parts: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
-    for name, parameter in network.named_parameters():
-        parts[name.startswith(ENCODER_SCOPE)].append(parameter)
-    return [
-        {"params": parts[True], "lr": recipe.learning_rate * recipe.encoder_rate},
-        {"params": parts[False], "lr": recipe.learning_rate},
-    ]
-
-
-def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:
-    """Exponential moving average that forgets its random start: the decay grows with the number of updates."""
-
-    def update(held: torch.Tensor, new: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
-        kept = min(decay, (1 + float(count)) / (10 + float(count)))
-        return torch.lerp(held, new, 1 - kept) if held.is_floating_point() else new
-
-    return update
-
-
-def _gone_on(recipe: Recipe, weights: Path, training: Mix) -> torch.nn.Module:
-    """The recipe's network with the weights of a run or an exported file, whose network the recipe's holds whole.
-
-    With an encoder of its own (`pretrained`) it takes from an exported file what fits outside the encoder.
-    """
-    network = _network(recipe)
-    if weights.is_file():
-        try:
-            exported = read_onnx(weights)
-            begun = graft(exported, network) if recipe.pretrained else exported
-            restore(network, begun, _settling(training, recipe.batch_size))
-        except ValueError as error:
-            raise ValueError(f"{recipe.network} cannot go on from {weights}: {error}") from error
-        return network
-    if recipe.pretrained:
-        raise ValueError(f"pretrained goes on from an exported file, not from a run: hipsono export {weights}")
-    before, learnt = load_run(weights)
-    try:
-        unknown = network.load_state_dict(learnt.state_dict(), strict=False).unexpected_keys
-    except RuntimeError as error:
-        raise ValueError(f"{recipe.network} cannot go on from {weights}, a {before.network}: {error}") from error
-    if unknown:
-        raise ValueError(f"{recipe.network} cannot go on from {weights}, a {before.network}: no place for {unknown[0]}")
-    return network
-
-
-def _network(recipe: Recipe) -> torch.nn.Module:
-    if not recipe.pretrained:
-        return build_network(recipe.network)
-    try:
-        return build_network(recipe.network, pretrained=True)
-    except (OSError, RuntimeError) as error:
-        _say(f"ImageNet weights cannot be had here ({error}); starting from random weights")
-        return build_network(recipe.network)
-
-
 def _ended(state: RunState, recipe: Recipe) -> bool:
     if recipe.minutes and state.spent_minutes >= recipe.minutes:
-        _say(f"the recipe's {recipe.minutes:g} minutes are spent")
+        say(f"the recipe's {recipe.minutes:g} minutes are spent")
         return True
     scores = [f.score for f in state.history]
     if scores and len(scores) - 1 - int(np.argmax(scores)) >= recipe.patience:
-        _say(f"no better for {recipe.patience} epochs")
+        say(f"no better for {recipe.patience} epochs")
         return True
     return False
 
@@ -280,38 +175,9 @@ def _split_before(store: Store, sources: Sources) -> Split | None:
     return read_split(before / SPLIT, store)
 
 
-def _save(state: RunState, path: Path) -> None:
-    save_whole(
-        {
-            "network": state.network.state_dict(),
-            "average": state.average.state_dict(),
-            "optimiser": state.optimiser.state_dict(),
-            "schedule": state.schedule.state_dict(),
-            "history": [asdict(figures) for figures in state.history],
-            "spent_minutes": state.spent_minutes,
-        },
-        path,
-    )
-
-
-def _load(state: RunState, path: Path, place: torch.device) -> None:
-    saved = torch.load(path, map_location=place, weights_only=True)
-    state.network.load_state_dict(saved["network"])
-    state.average.load_state_dict(saved["average"])
-    state.optimiser.load_state_dict(saved["optimiser"])
-    state.schedule.load_state_dict(saved["schedule"])
-    state.history = tuple(EpochFigures(**figures) for figures in saved["history"])
-    state.spent_minutes = saved["spent_minutes"]
-
-
 def _tell(figures: EpochFigures, recipe: Recipe) -> None:
-    _say(
+    say(
         f"epoch {figures.epoch + 1}/{recipe.epochs}: loss {figures.train_loss:.3f} / {figures.validation_loss:.3f}, "
         f"Dice {figures.dice:.3f}, landmarks {figures.landmark_px:.2f} px, view {figures.view_accuracy:.3f}, "
         f"grade {figures.gsus_exact:.3f}, {figures.minutes:.1f} min"
     )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()

