@@ -5,6 +5,7 @@ networks    what can be trained, by name: ours, and the field's usual ones for c
 feed        a data set letterboxed once, then batches with their draws
 augment     draw, then apply: image, mask and points by the same draw
 texture     foreign texture, bent greys and lost structures; style mixes looks within the network
+warp        anatomy bent smoothly
 losses      structures with partial labels, landmarks, view, ordinal grade
 loop        the training loop, readable top to bottom
 run_state   what changes while a run goes on: begun, kept, taken up again

@@ -18,6 +18,7 @@ from model.preprocess import find_sector, letterbox
 from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
 from training.losses import GROUPS, Target, merge_matrix
 from training.texture import covered, draw_cover, faded
+from training.warp import draw_warp, warp_image, warp_mask, warp_points
 
 SETTLING_FRAMES: Final = 640
 _POINT_ROWS = [row for row, landmark in enumerate(LANDMARKS) if landmark.centroid_of is None]
@@ -77,8 +78,8 @@ class Mix:
     """What a run learns from: the main examples once an epoch, and extra ones in a share of each batch.
 
     With `limit` above 0 an epoch ends after that many batches, and the next draws anew. Main examples are veiled by an
-    extra one in `veil_share` of their draws and lose sight of a structure in `fade_share`; all are bent in `bend_share`
-    (training.texture).
+    extra one in `veil_share` of their draws and lose sight of a structure in `fade_share`; all have their greys bent in
+    `bend_share` (training.texture) and their anatomy in `warp_share` (training.warp).
     """
 
     main: tuple[Example, ...]
@@ -88,6 +89,7 @@ class Mix:
     veil_share: float = 0.0
     bend_share: float = 0.0
     fade_share: float = 0.0
+    warp_share: float = 0.0
 
     def extra_of(self, batch_size: int) -> int:
         """How many of a batch are extra."""
@@ -99,7 +101,9 @@ class Mix:
         return min(whole, self.limit or whole)
 
     def covered(self, example: Example, rng: np.random.Generator, *, main: bool) -> Example:
-        """The example with foreign texture over it, or as it was."""
+        """The example bent, and with foreign texture over it, or as it was."""
+        if self.warp_share and rng.random() < self.warp_share:
+            example = warped(example, rng)
         veil_share = self.veil_share if main and self.extra else 0.0
         cover = draw_cover(veil_share, self.bend_share, rng)
         over = self.extra[int(rng.integers(len(self.extra)))].picture if cover.veil else None
@@ -158,6 +162,18 @@ def settling_pictures(mix: Mix, batch_size: int) -> Iterator[torch.Tensor]:
     if wanted:
         some += mix.extra[:: max(1, len(mix.extra) // wanted)]
     return (batch.pictures for batch in plain_batches(some, batch_size))
+
+
+def warped(example: Example, rng: np.random.Generator) -> Example:
+    """The example's anatomy bent. It has no grade then: that was told by the capsule's shape."""
+    one = draw_warp(example.picture.shape[0], rng)
+    return replace(
+        example,
+        picture=warp_image(one, example.picture),
+        mask=warp_mask(one, example.mask),
+        points_xy=warp_points(one, example.points_xy),
+        gsus=-1,
+    )
 
 
 def augmented(example: Example, one: Draw | None = None) -> Example:

@@ -113,7 +113,7 @@ def load_mix(store: Store, rows: tuple[int, ...], extra: tuple[Path, ...], recip
     main = load_examples(store, rows[: recipe.frames or None], recipe.input_px)
     stores = [open_store(folder) for folder in extra]
     examples = [one for store in stores for one in load_examples(store, tuple(range(len(store))), recipe.input_px)]
-    covers = (recipe.veil_share, recipe.bend_share, recipe.fade_share)
+    covers = (recipe.veil_share, recipe.bend_share, recipe.fade_share, recipe.warp_share)
     return Mix(main, tuple(examples), recipe.extra_share, recipe.steps, *covers)
 
 

@@ -26,8 +26,9 @@ class Recipe:
     training.networks. `steps` is the number of batches an epoch; 0 takes every frame once. `frames` limits what is
     learnt from to that many training frames; 0 takes all. `veil_share` and `bend_share` are how often foreign texture
     covers a frame, `fade_share` how often one of its structures is filled with the tissue beside it (training.texture),
-    `style_share` how often a batch's styles are mixed (training.style). `pretrained` begins the encoder with ImageNet's
-    weights, also where the rest goes on from a run; it learns at `encoder_rate` times the learning rate.
+    `warp_share` how often a frame's anatomy is bent (training.warp), `style_share` how often a batch's styles are mixed
+    (training.style). `pretrained` begins the encoder with ImageNet's weights, also where the rest goes on from an
+    exported file; the encoder learns at `encoder_rate` times the learning rate.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Recipe:
     bend_share: float = 0.0
     style_share: float = 0.0
     fade_share: float = 0.0
+    warp_share: float = 0.0
     losses: LossWeights = LossWeights()
 
     def __post_init__(self) -> None:
@@ -59,8 +61,9 @@ class Recipe:
             raise ValueError(f"input_px is a multiple of 32 from 64 up, got {self.input_px}")
         if not 0 <= self.extra_share <= 0.5:
             raise ValueError(f"extra_share is between 0 and 0.5, got {self.extra_share}")
-        if not all(0 <= share <= 1 for share in (self.veil_share, self.bend_share, self.style_share, self.fade_share)):
-            raise ValueError("veil_share, bend_share, style_share and fade_share are between 0 and 1")
+        shares = (self.veil_share, self.bend_share, self.style_share, self.fade_share, self.warp_share)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError("veil_share, bend_share, style_share, fade_share and warp_share are between 0 and 1")
         if not 0 < self.encoder_rate <= 1:
             raise ValueError(f"encoder_rate is above 0 and at most 1, got {self.encoder_rate}")
         if self.steps < 0 or self.frames < 0:

@@ -58,3 +58,10 @@ def test_a_cell_is_shared_by_its_four_pixels():
     assert shares[0, 2, 0, 1] == 1.0
     assert (shares[0, 0, 0, 2], shares[0, 3, 0, 2], shares[0, -1, 0, 2]) == (0.5, 0.25, 0.25)
     assert torch.equal(shares.sum(dim=1), torch.ones(1, 16, 16))
+
+
+def test_a_bent_frame_has_no_grade_and_comes_in_its_share():
+    graded = tuple(replace(one, gsus=2) for one in MAIN * 4)
+    grades = torch.cat([batch.target.gsus for batch in batches(Mix(graded, warp_share=0.5), 8, seed=1, epoch=0)])
+    assert set(grades.tolist()) == {-1, 2}
+    assert 0.3 < float((grades == -1).float().mean()) < 0.7
