@@ -16,6 +16,8 @@ _KNOTS: Final = 5
 _SPREAD: Final = (0.006, 0.03)
 """SD of how far a knot moves, as a share of the picture's side: knots lie a fifth of it apart, so nothing folds."""
 _ROUNDS: Final = 12
+_NO_SECOND: Final = np.empty(0, np.float32)
+"""remap takes x and y in one map or in two."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +37,12 @@ def draw_warp(size_px: int, rng: Generator) -> Warp:
 
 def warp_image(one: Warp, picture: Picture) -> Picture:
     """The warped picture, (S, S) uint8."""
-    return np.asarray(cv2.remap(picture, one.taken_from, None, cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.remap(picture, one.taken_from, _NO_SECOND, cv2.INTER_LINEAR), np.uint8)
 
 
 def warp_mask(one: Warp, mask: Picture) -> Picture:
     """The warped mask, (S, S) uint8 ids."""
-    return np.asarray(cv2.remap(mask, one.taken_from, None, cv2.INTER_NEAREST), np.uint8)
+    return np.asarray(cv2.remap(mask, one.taken_from, _NO_SECOND, cv2.INTER_NEAREST), np.uint8)
 
 
 def warp_points(one: Warp, points_xy: Points) -> Points:
@@ -48,6 +50,6 @@ def warp_points(one: Warp, points_xy: Points) -> Points:
     sought = points_xy.copy()
     for _ in range(_ROUNDS):
         places = np.nan_to_num(sought, nan=-1.0).astype(np.float32)[:, None]
-        come = cv2.remap(one.taken_from, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
+        come = cv2.remap(one.taken_from, places, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
         sought = sought + (points_xy - come)
     return sought
