@@ -1,7 +1,7 @@
 """Anatomy bent smoothly: structures of shapes that no generator drew, each still where it lies among the others."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -16,8 +16,6 @@ _KNOTS: Final = 5
 _SPREAD: Final = (0.006, 0.03)
 """SD of how far a knot moves, as a share of the picture's side: knots lie a fifth of it apart, so nothing folds."""
 _ROUNDS: Final = 12
-_NO_SECOND: Final = np.empty(0, np.float32)
-"""remap takes x and y in one map or in two."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,12 +35,12 @@ def draw_warp(size_px: int, rng: Generator) -> Warp:
 
 def warp_image(one: Warp, picture: Picture) -> Picture:
     """The warped picture, (S, S) uint8."""
-    return np.asarray(cv2.remap(picture, one.taken_from, _NO_SECOND, cv2.INTER_LINEAR), np.uint8)
+    return _at(one.taken_from, picture, cv2.INTER_LINEAR)
 
 
 def warp_mask(one: Warp, mask: Picture) -> Picture:
     """The warped mask, (S, S) uint8 ids."""
-    return np.asarray(cv2.remap(mask, one.taken_from, _NO_SECOND, cv2.INTER_NEAREST), np.uint8)
+    return _at(one.taken_from, mask, cv2.INTER_NEAREST)
 
 
 def warp_points(one: Warp, points_xy: Points) -> Points:
@@ -50,6 +48,11 @@ def warp_points(one: Warp, points_xy: Points) -> Points:
     sought = points_xy.copy()
     for _ in range(_ROUNDS):
         places = np.nan_to_num(sought, nan=-1.0).astype(np.float32)[:, None]
-        come = cv2.remap(one.taken_from, places, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
+        come = _at(places, one.taken_from, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)[:, 0]
         sought = sought + (points_xy - come)
     return sought
+
+
+def _at(places: NDArray[np.float32], maps: NDArray[Any], how: int, beyond: int = cv2.BORDER_CONSTANT) -> NDArray[Any]:
+    """What `maps` holds at places (H, W, 2) as x and y, of the type it holds."""
+    return np.asarray(cv2.remap(maps, places[..., 0], places[..., 1], how, borderMode=beyond))
