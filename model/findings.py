@@ -1,6 +1,7 @@
 """Maps + Placement -> structures and landmarks in frame pixels, each with its confidence; or why there are none."""
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.anatomy import LANDMARK_NAMES, LANDMARKS, POINT_LANDMARKS, VIEWS, Structure, Tissue, View, structures_of
-from model.geometry import Placement, Points, contours
+from model.geometry import Placement, Points
 from model.runtime import Maps
 from model.spec import NetworkSpec, Thresholds
 
@@ -112,7 +113,7 @@ def _structures(maps: Maps, placement: Placement, view: View, bar: _Bar) -> tupl
         confidence = float(maps.structures[structure.id - 1])
         if confidence < bar.for_(structure.name):
             continue
-        parts = outlines(np.asarray(maps.labels == structure.id, dtype=np.uint8), structure.tissue)
+        parts = outlines((maps.labels == structure.id).view(np.uint8), structure.tissue)
         if parts:
             in_frame = tuple(placement.to_frame(part) for part in parts)
             found.append(FoundStructure(structure, confidence, in_frame, sum(polygon_area(part) for part in in_frame)))
@@ -137,7 +138,7 @@ def _adjoining(structures: tuple[FoundStructure, ...]) -> tuple[FoundStructure, 
 
 
 def outlines(mask: NDArray[np.uint8], tissue: Tissue) -> tuple[Points, ...]:
-    """Outlines of a binary mask (h, w) in its own pixels, below pixel precision, largest first.
+    """Outlines of a mask (h, w) of 0 and 1 in its own pixels, below pixel precision, largest first.
 
     Vessels and tendons are one piece, so only their largest is kept; elsewhere pieces under a fifth of the largest go.
     """
@@ -148,13 +149,15 @@ def outlines(mask: NDArray[np.uint8], tissue: Tissue) -> tuple[Points, ...]:
     room = cv2.copyMakeBorder(crop, *(_MARGIN_PX,) * 4, cv2.BORDER_CONSTANT, value=0)
     soft = cv2.GaussianBlur(room, (0, 0), _SMOOTH_PX)
     fine = cv2.resize(soft, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_LINEAR)
-    parts = contours(np.asarray(fine > 127, dtype=np.uint8))
-    areas = [polygon_area(part) / _FINE**2 for part in parts]
-    if not areas or areas[0] < _MIN_AREA_PX:
+    _, inside = cv2.threshold(fine, 127, 255, cv2.THRESH_BINARY)
+    parts, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    largest_first = sorted(((cv2.contourArea(part), part) for part in parts), key=itemgetter(0), reverse=True)
+    if not largest_first or largest_first[0][0] < _MIN_AREA_PX * _FINE**2:
         return ()
-    single = tissue in (Tissue.VESSEL, Tissue.TENDON)
-    kept = [p for p, area in zip(parts, areas, strict=True) if area >= _PART_SHARE * areas[0]][: 1 if single else None]
-    return tuple((part + 0.5) / _FINE - 0.5 - _MARGIN_PX + [left, top] for part in kept)
+    least = _PART_SHARE * largest_first[0][0]
+    kept = largest_first[:1] if tissue in (Tissue.VESSEL, Tissue.TENDON) else largest_first
+    origin = np.array([left, top]) + 0.5 / _FINE - 0.5 - _MARGIN_PX
+    return tuple(part.reshape(-1, 2) / _FINE + origin for area, part in kept if area >= least)
 
 
 def polygon_area(polygon_xy: Points) -> float:

@@ -1,11 +1,10 @@
-"""Plane geometry in one place: Placement between frame and network pixels, polylines, contours.
+"""Plane geometry in one place: Placement between frame and network pixels, polylines, polygons.
 
 Points are float64 (N, 2) as (x, y); pixel centres have integer coordinates; y grows away from the probe.
 """
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -34,18 +33,25 @@ class Placement:
 
     def to_network(self, points_xy: ArrayLike) -> Points:
         """Frame pixels (..., 2) to network pixels."""
-        points = np.asarray(points_xy, dtype=np.float64)
-        return (points + 0.5 - [self.left, self.top]) * [self.scale_x, self.scale_y] + [self.pad_x, self.pad_y] - 0.5
+        return np.asarray(points_xy, dtype=np.float64) * self._scale + self._shift
 
     def to_frame(self, points_xy: ArrayLike) -> Points:
         """Network pixels (..., 2) to frame pixels: the inverse of `to_network`."""
-        points = np.asarray(points_xy, dtype=np.float64)
-        return (points + 0.5 - [self.pad_x, self.pad_y]) / [self.scale_x, self.scale_y] + [self.left, self.top] - 0.5
+        return (np.asarray(points_xy, dtype=np.float64) - self._shift) / self._scale
 
     def matrix(self) -> NDArray[np.float64]:
         """The 2 x 3 affine matrix of `to_network`, for cv2.warpAffine."""
-        shift_x, shift_y = self.to_network([0.0, 0.0])
-        return np.array([[self.scale_x, 0.0, shift_x], [0.0, self.scale_y, shift_y]])
+        return np.column_stack([np.diag(self._scale), self._shift])
+
+    @property
+    def _scale(self) -> Points:
+        return np.array([self.scale_x, self.scale_y])
+
+    @property
+    def _shift(self) -> Points:
+        """Where the frame's pixel (0, 0) lies."""
+        x = (0.5 - self.left) * self.scale_x + self.pad_x - 0.5
+        return np.array([x, (0.5 - self.top) * self.scale_y + self.pad_y - 0.5])
 
 
 def resample(polyline_xy: Points, step: float) -> Points:
@@ -113,13 +119,6 @@ def ray_lengths(origin_xy: Points, direction_xy: Points, polyline_xy: Points) ->
         hit = (place >= 0) & (place <= 1) & (reach >= 0)
     nearest = np.where(hit, reach, np.inf).min(axis=1)
     return np.where(np.isfinite(nearest), nearest, np.nan)
-
-
-def contours(mask: NDArray[np.uint8]) -> tuple[Points, ...]:
-    """Outer contours of a binary mask, largest first, each (N, 2)."""
-    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    ordered = sorted(found, key=cv2.contourArea, reverse=True)
-    return tuple(np.asarray(contour, dtype=np.float64).reshape(-1, 2) for contour in ordered)
 
 
 def distance_to_polygon(point_xy: ArrayLike, polygon_xy: Points) -> float:

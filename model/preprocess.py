@@ -21,6 +21,7 @@ _COARSE_PX: Final = 192
 _BACKGROUND_SHARE: Final = 0.02
 _MIN_SHARE: Final = 0.04
 _EMPTY_LEVEL: Final = 6.0
+_SATURATED_LEVEL: Final = 249
 _SATURATED_SHARE: Final = 0.35
 
 
@@ -78,9 +79,10 @@ def exposure_fault(picture: NDArray[np.uint8]) -> str | None:
     """Why a letterboxed picture (h, w) cannot be read at all: empty or saturated; None where it can."""
     x0, y0, width, height = cv2.boundingRect(picture)
     inside = picture[y0 : y0 + height, x0 : x0 + width]
-    if inside.size == 0 or float(inside.mean()) < _EMPTY_LEVEL:
+    if inside.size == 0 or cv2.mean(inside)[0] < _EMPTY_LEVEL:
         return "the picture is empty: check probe contact and gain"
-    if np.count_nonzero(inside >= 250) > _SATURATED_SHARE * inside.size:
+    _, saturated = cv2.threshold(inside, _SATURATED_LEVEL, 1, cv2.THRESH_BINARY)
+    if cv2.countNonZero(saturated) > _SATURATED_SHARE * inside.size:
         return "the picture is saturated: lower the gain"
     return None
 

@@ -8,7 +8,6 @@ from hypothesis.extra.numpy import arrays
 
 from model.geometry import (
     Placement,
-    contours,
     distance_to_polygon,
     perpendicular_span,
     resample,
@@ -92,10 +91,3 @@ def test_resample_keeps_both_ends(step):
     fine = resample(line, step)
     assert np.allclose(fine[[0, -1]], line[[0, -1]])
     assert np.hypot(*np.diff(fine, axis=0).T).max() <= step + 1e-9
-
-
-def test_contours_come_largest_first():
-    mask = np.zeros((30, 30), np.uint8)
-    mask[2:5, 2:5] = 1
-    mask[10:25, 10:25] = 1
-    assert contours(mask)[0][:, 0].min() == 10
