@@ -79,7 +79,16 @@ class Drawn:
 
 
 def phantom(seed: int, view: View | None = None) -> Sample:
-    """One labelled phantom sonogram, the same for the same seed and view."""
+    """One labelled phantom sonogram, the same for the same seed and view. Raises ValueError for a seed below 0."""
+    if seed < 0:
+        raise ValueError(f"a phantom's seed is 0 or more, got {seed}")
+    try:
+        return _phantom(seed, view)
+    except Exception as error:
+        raise RuntimeError(f"the phantom of seed {seed} cannot be drawn: a fault of ours, please report it") from error
+
+
+def _phantom(seed: int, view: View | None) -> Sample:
     rng = np.random.default_rng([_SEED_SALT, seed])
     chosen = View(rng.choice(list(SHARES), p=list(SHARES.values())))
     view = view or chosen

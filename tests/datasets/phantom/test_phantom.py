@@ -179,3 +179,14 @@ def test_a_cine_is_of_one_side_and_what_is_drawn_over_it_stays(seed, only):
     frames = list(cine(seed, View.LONGITUDINAL, 25, only))
     assert len({sample.frame.laterality for sample in frames}) == 1
     assert len({sample.frame.colour is None for sample in frames}) == 1
+
+
+def test_a_phantom_that_cannot_be_drawn_names_its_seed(monkeypatch):
+    def faulty(rng):
+        raise ValueError("high - low < 0")
+
+    monkeypatch.setattr("datasets.phantom.generate.draw_body", faulty)
+    with pytest.raises(RuntimeError, match="seed 4711"):
+        phantom(4711)
+    with pytest.raises(ValueError, match="0 or more"):
+        phantom(-1)
