@@ -22,6 +22,7 @@ def score(truth: int | None, told: int | None, **changes) -> FrameScore:
         NOWHERE,
         NOWHERE,
         NOWHERE,
+        (False,) * 9,
         GradeScore(truth, told, told, 0.8),
         6.0,
         6.5,

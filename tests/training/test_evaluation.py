@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
+from datasets.phantom.generate import phantom
 from datasets.sample import Acquisition
 from model.anatomy import View
+from model.reading import Reader
+from model.runtime import Session
 from tests.training.scores import INF, LOOKED_FOR, NAN, NOWHERE, score
 from training.evaluation.figures import Evaluation, summarise
 from training.evaluation.reliability import reliability, risk_coverage
 from training.evaluation.report import table, write_report
-from training.evaluation.score import FrameScore, StructureScore, compare_masks
+from training.evaluation.score import FrameScore, GradeScore, StructureScore, compare_masks
 
 
 def with_structure(row: int, one: StructureScore) -> tuple[StructureScore, ...]:
@@ -56,6 +59,30 @@ def test_landmarks_count_the_lost_ones():
     assert told.within_spread == pytest.approx(0.5)
 
 
+def test_a_landmark_that_is_not_there_is_false_and_its_confidence_wrong():
+    told = score(
+        0,
+        0,
+        landmark_error_mm=(1.0, 5.0, NAN, *NOWHERE[3:]),
+        landmark_confidence=(0.9, 0.8, 0.7, 0.6, *NOWHERE[4:]),
+        landmark_false=(None, None, True, None, False, False, False, False, False),
+    )
+    e = figures(told)
+    assert e.landmarks.false == pytest.approx(1 / 6)
+    # Near, far and not there; the fourth was not looked for.
+    assert e.calibration["landmark"].error == pytest.approx((abs(0.9 - 1) + abs(0.8 - 0) + abs(0.7 - 0)) / 3)
+
+
+def test_what_asks_for_review_is_counted_with_what_it_catches():
+    def graded(truth, told, review):
+        return score(truth, told, gsus=GradeScore(truth, told, told, 0.8, review))
+
+    e = figures(
+        graded(0, 0, False), graded(1, 1, True), graded(2, 1, True), graded(3, 2, False), graded(3, None, False)
+    )
+    assert (e.gsus.review.share, e.gsus.review.wrong, e.gsus.review.caught) == pytest.approx((2 / 4, 1 / 2, 1 / 2))
+
+
 def test_kappa_is_weighted_by_the_square_and_its_interval_holds_it():
     pairs = [(g, g) for g in (0, 1, 2, 3) for _ in range(5)] + [(0, 1), (3, 2)]
     e = figures(*(score(a, b, patient=str(k)) for k, (a, b) in enumerate(pairs)))
@@ -70,12 +97,17 @@ def test_groups_split_the_frames():
     e = figures(
         score(0, 0, age_years=2.0, acquisition=Acquisition("linear", bmi=17.0)),
         score(1, 1, age_years=40.0, acquisition=Acquisition("curvilinear", bmi=31.0), told_view=View.OTHER),
+        score(None, None, view=View.OTHER, structures=with_structure(0, StructureScore(True, found=True))),
     )
     told = {(g.factor, g.group): g for g in e.groups}
     assert told["age", "1: under 3 years"].frames == 1
     assert told["BMI", "4: from 30 kg/m2"].view == 0
     assert told["probe", "linear"].view == 1
     assert ("gain", "1: under -4 dB") not in told
+    child = told["age", "1: under 3 years"]
+    assert (child.gsus.exact, child.capsule.bias_mm) == (1.0, 0.5)
+    assert child.calibration_error["grade"] == pytest.approx(0.2)
+    assert told["view", "other"].false == pytest.approx(1 / 9)
 
 
 def square(left: int, top: int, side: int = 20) -> np.ndarray:
@@ -127,9 +159,30 @@ def test_risk_falls_as_the_doubtful_are_left_out():
     assert curve == ((0.25, 0.0), (0.5, 0.0), (0.75, pytest.approx(1 / 3)), (1.0, 0.5))
 
 
+def test_the_worst_come_first():
+    right = score(0, 0)
+    another_view = score(0, None, told_view=View.OTHER)
+    far = score(0, 0, told_distance_mm=18.0)
+    invented = score(
+        None,
+        None,
+        view=View.OTHER,
+        told_view=View.OTHER,
+        structures=with_structure(0, StructureScore(True, found=True)),
+    )
+    ordered = sorted((right, far, invented, another_view), key=lambda s: -s.badness)
+    assert ordered == [another_view, far, invented, right]
+
+
 def test_the_report_names_what_the_frames_are(tmp_path):
-    e = figures(score(0, 0), score(1, 1, vessel_dice=0.5))
-    write_report(e, [], tmp_path)
-    assert "paper" in (tmp_path / "report.html").read_text()
+    bmi = Acquisition("linear", bmi=31.0)
+    e = figures(score(0, 0), score(1, 1, vessel_dice=0.5, acquisition=bmi))
+    sample = phantom(3, View.LONGITUDINAL)
+    reading = Reader(Session(threads=1)).read(sample.frame)
+    write_report(e, [(e.scores[0], sample, reading), (e.scores[1], sample, reading)], tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "paper" in page
+    assert "4: from 30 kg/m2" in page
+    assert page.count("<figure><img") == 2
     assert "paper" in table(e)
     assert "0.500 Dice on 1 frames" in table(e)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from datasets.sample import Sample
 from model.anatomy import GRADES, STRUCTURES, VIEWS, structure
 from model.reading import Reading
-from training.evaluation.figures import Evaluation, StructureFigures
+from training.evaluation.figures import Evaluation
+from training.evaluation.measures import StructureFigures
 from training.evaluation.score import FrameScore
 
 matplotlib.use("Agg")
@@ -30,28 +31,35 @@ Worst = list[tuple[FrameScore, Sample, Reading]]
 def table(e: Evaluation) -> str:
     """The figures as lines of text."""
     g, c, points = e.gsus, e.capsule, e.landmarks
+    found, missed = _shares(e)
     errors = ", ".join(f"{name} {told.error:.3f}" for name, told in e.calibration.items())
     rows = [
         f"{e.frames} frames ({e.provenance}); model {e.model}, {e.sha256[:12]}",
-        f"view right                {100 * e.view_accuracy:6.1f} %",
+        f"view right                {_share(e.view_accuracy)}",
         f"landmark error            {points.median_mm:6.2f} mm median, {points.p95_mm:.2f} mm 95th percentile, "
-        f"{100 * points.share_under_2_mm:.1f} % under 2 mm, {100 * points.found:.1f} % found",
-        f"GSUS                      {100 * g.exact:6.1f} % exact, {100 * g.within_one:.1f} % within one, "
-        f"weighted kappa {g.kappa:.3f} ({g.kappa_interval[0]:.3f} to {g.kappa_interval[1]:.3f}); "
-        f"{100 * g.answered:.1f} % of {g.frames} answered",
+        f"{_share(points.share_under_2_mm)} under 2 mm, {_share(points.found)} found, "
+        f"{_share(points.false)} false where there are none; {_share(points.within_spread)} within twice the told SD",
+        f"GSUS                      {_share(g.exact)} exact, {_share(g.within_one)} within one, "
+        f"weighted kappa {g.kappa:.3f} ({g.kappa_interval[0]:.3f} to {g.kappa_interval[1]:.3f}); {_share(g.answered)} of {g.frames} answered",
+        f"GSUS that asks for review {_share(g.review.share)} of the answered; {_share(g.review.wrong)} of them wrong, "
+        f"{_share(g.review.caught)} of the wrong are among them",
         f"capsule distance          {c.bias_mm:+6.2f} mm bias, limits of agreement "
         f"{c.limits_mm[0]:+.2f} to {c.limits_mm[1]:+.2f} mm (surer half {c.surer_limits_mm[0]:+.2f} to "
-        f"{c.surer_limits_mm[1]:+.2f}); {100 * c.within_spread:.1f} % within twice the told SD",
+        f"{c.surer_limits_mm[1]:+.2f}); {_share(c.within_spread)} within twice the told SD",
         f"calibration error         {errors}",
-        f"structures                {100 * _shares(e)[0]:6.1f} % found, {100 * _shares(e)[1]:.1f} % missed, "
-        f"{100 * e.structure_false:.1f} % false where there are none",
-        f"not a hip                 {100 * e.other_with_structures:6.1f} % of {e.other_frames} with a structure, "
-        f"{100 * e.other_with_grade:.1f} % with a grade",
+        f"structures                {_share(found)} found, {_share(missed)} missed, "
+        f"{_share(e.structure_false)} false where there are none",
+        f"not a hip                 {_share(e.other_with_structures)} of {e.other_frames} with a structure, "
+        f"{_share(e.other_with_grade)} with a grade",
     ]
     if e.vessel_frames:
         rows.append(f"vessel, artery or vein    {e.vessel_dice:6.3f} Dice on {e.vessel_frames} frames")
     rows.append(f"{'structure':26}{'Dice':>7}{'NSD':>7}{'HD95':>7}{'found':>8}{'missed':>8}{'false':>8}{'frames':>8}")
     return "\n".join(rows + [_structure_line(s) for s in e.structures])
+
+
+def _share(value: float) -> str:
+    return "none" if math.isnan(value) else f"{100 * value:.1f} %"
 
 
 def _structure_line(s: StructureFigures) -> str:
@@ -91,6 +99,7 @@ def _pages() -> jinja2.Environment:
     pages = jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(Path(__file__).parent))
     pages.filters["share"] = lambda value: "" if math.isnan(value) else f"{100 * value:.1f} %"
     pages.filters["figure"] = lambda value, digits=3: "" if math.isnan(value) else f"{value:.{digits}f}"
+    pages.filters["limits"] = lambda pair: "" if math.isnan(pair[0]) else f"{pair[0]:+.2f} to {pair[1]:+.2f}"
     return pages
 
 

@@ -9,7 +9,7 @@ from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 from monai.metrics.surface_dice import compute_surface_dice
 from numpy.typing import NDArray
 
-from datasets.sample import VESSEL, VESSEL_ID, Acquisition, Sample
+from datasets.sample import ALL_LABELLED, VESSEL, VESSEL_ID, Acquisition, Sample
 from model.anatomy import LANDMARKS, STRUCTURES, View, structure
 from model.frame import Spacing
 from model.reading import Reader, Reading, paint_mask
@@ -43,12 +43,16 @@ class StructureScore:
 
 @dataclass(frozen=True, slots=True)
 class GradeScore:
-    """The grey-scale grade: truth, the answer (None withheld), the likeliest grade and its probability."""
+    """The grey-scale grade: truth, the answer (None withheld), the likeliest grade and its probability.
+
+    `review`: the capsule's measured shape contradicts the answer.
+    """
 
     truth: int | None = None
     told: int | None = None
     likeliest: int | None = None
     confidence: float = NAN
+    review: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class FrameScore:
     """One frame's comparison; `structures` and `landmark_*` in the order of the anatomy's tables.
 
     Landmark errors are in mm: NaN where the truth has none (or no scale), infinite where it was not found; confidence
-    and spread are NaN there.
+    and spread are NaN there. `landmark_false`: told although it was looked for and is not there; None not looked for.
     """
 
     index: int
@@ -67,7 +71,8 @@ class FrameScore:
     structures: tuple[StructureScore, ...]
     landmark_error_mm: tuple[float, ...]
     landmark_spread_mm: tuple[float, ...]
-    landmark_confidence: tuple[float, ...] = ()
+    landmark_confidence: tuple[float, ...]
+    landmark_false: tuple[bool | None, ...]
     gsus: GradeScore = GradeScore()
     distance_mm: float | None = None
     told_distance_mm: float | None = None
@@ -84,11 +89,21 @@ class FrameScore:
 
     @property
     def badness(self) -> float:
-        """How wrong the reading is, for finding the worst."""
-        dice = self.mean_dice
-        grade = self.gsus
+        """How wrong the reading is, for finding the worst: a grade or a centimetre off weighs as much as all structures
+        lost, another view twice that.
+        """
+        dice, grade = self.mean_dice, self.gsus
         off = abs(grade.truth - grade.told) if grade.truth is not None and grade.told is not None else 0
-        return (1 - dice if np.isfinite(dice) else 0.0) + off + 2.0 * (self.view is not self.told_view)
+        lost = 1 - dice if np.isfinite(dice) else float(any(s.labelled and s.found for s in self.structures))
+        return lost + off + self._millimetres_off / 10 + 2.0 * (self.view is not self.told_view)
+
+    @property
+    def _millimetres_off(self) -> float:
+        """The largest error of a landmark or of the capsule's distance that was told."""
+        errors = [e for e in self.landmark_error_mm if np.isfinite(e)]
+        if self.distance_mm is not None and self.told_distance_mm is not None:
+            errors.append(abs(self.distance_mm - self.told_distance_mm))
+        return max(errors, default=0.0)
 
 
 def score_frame(index: int, sample: Sample, reader: Reader) -> FrameScore:
@@ -109,11 +124,13 @@ def score_frame(index: int, sample: Sample, reader: Reader) -> FrameScore:
         landmark_error_mm=errors,
         landmark_spread_mm=spreads,
         landmark_confidence=confidences,
+        landmark_false=_false_landmarks(sample, reading),
         gsus=GradeScore(
             truth.gsus,
             reading.solar.gsus.grade,
             int(np.argmax(probabilities)) if probabilities else None,
             max(probabilities, default=NAN),
+            reading.solar.gsus.review is not None,
         ),
         distance_mm=truth.capsule_distance_mm,
         told_distance_mm=distance.value if distance else None,
@@ -188,3 +205,12 @@ def _landmarks(sample: Sample, reading: Reading) -> tuple[tuple[float, ...], tup
         spreads.append(at.spread_px * spacing[1] if known and at and spacing else NAN)
     confidences = (told[landmark.name].confidence if landmark.name in told else NAN for landmark in LANDMARKS)
     return tuple(errors), tuple(spreads), tuple(confidences)
+
+
+def _false_landmarks(sample: Sample, reading: Reading) -> tuple[bool | None, ...]:
+    """Who draws every structure of a frame has looked for every landmark too."""
+    told = {point.name for point in reading.landmarks}
+    if set(sample.truth.labelled) != set(ALL_LABELLED):
+        return (None,) * len(LANDMARKS)
+    places = zip(LANDMARKS, sample.truth.landmarks_xy, strict=True)
+    return tuple(None if np.isfinite(x + y) else one.name in told for one, (x, y) in places)
