@@ -40,7 +40,8 @@ def table(e: Evaluation) -> str:
         f"{_share(points.share_under_2_mm)} under 2 mm, {_share(points.found)} found, "
         f"{_share(points.false)} false where there are none; {_share(points.within_spread)} within twice the told SD",
         f"GSUS                      {_share(g.exact)} exact, {_share(g.within_one)} within one, "
-        f"weighted kappa {g.kappa:.3f} ({g.kappa_interval[0]:.3f} to {g.kappa_interval[1]:.3f}); {_share(g.answered)} of {g.frames} answered",
+        f"weighted kappa {g.kappa:.3f} ({g.kappa_interval[0]:.3f} to {g.kappa_interval[1]:.3f}); "
+        f"{_share(g.answered)} of {g.frames} answered",
         f"GSUS that asks for review {_share(g.review.share)} of the answered; {_share(g.review.wrong)} of them wrong, "
         f"{_share(g.review.caught)} of the wrong are among them",
         f"capsule distance          {c.bias_mm:+6.2f} mm bias, limits of agreement "
