@@ -17,7 +17,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from datasets.files import FrameOptions
 from model.reading import Reader
-from serving.bodies import cine_body, encode_reading
+from serving.bodies import encode_reading
 from serving.cines import RunningCine
 from serving.engine import Engine
 from serving.intake import Upload, decode, parse_options
@@ -80,7 +80,7 @@ class Waiting:
 
 
 class Cines:
-    """One connection's cines, one after another: each set of settings begins a new one."""
+    """One connection's cines, one after another: a cut, a pause or new settings begin a new one."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -91,10 +91,11 @@ class Cines:
         """The frame's reading as JSON. Raises Problem."""
         settings = frame.settings
         if settings is not self._settings:
+            number = 0 if self._settings is None else self._cine.number + 1
             self._settings = settings
-            self._cine = RunningCine(self._reader, settings.smoothing is Smoothing.STEADY)
+            self._cine = RunningCine(self._reader, settings.smoothing is Smoothing.STEADY, number)
         reading = self._cine.read(decode(Upload(frame.data, settings.options)), frame.seq, frame.at)
-        told = cine_body(self._cine.grade)
+        told = self._cine.body()
         return encode_reading(reading, seq=frame.seq, dropped=frame.dropped, age_ms=frame.age_ms, cine=told)
 
 

@@ -24,7 +24,7 @@ from datasets.files import FrameOptions, UnreadableFile, frame_of
 from model.frame import Frame
 from model.reading import Reader
 from serving.app import create_app
-from serving.bodies import cine_body, encode_reading
+from serving.bodies import encode_reading
 from serving.cines import RunningCine
 from serving.overlay import encode_jpeg
 from serving.settings import Settings
@@ -150,7 +150,7 @@ def answers(capture: Capture, reader: Reader, known: FrameOptions, source: str) 
         frame = known.apply(frame_of(grab.picture, source, grab.seq))
         reading = cine.read(frame, grab.seq, grab.at)
         age_ms = round(1e3 * (time.perf_counter() - grab.at), 2)
-        told = {"seq": grab.seq, "dropped": grab.dropped, "age_ms": age_ms, "cine": cine_body(cine.grade)}
+        told = {"seq": grab.seq, "dropped": grab.dropped, "age_ms": age_ms, "cine": cine.body()}
         yield Answer(encode_reading(reading, **told), frame)
 
 

@@ -8,14 +8,19 @@ import orjson
 import pytest
 
 from datasets.files import decode_picture
+from datasets.phantom.cine import cine
 from model.anatomy import View
 from model.preprocess import find_sector, letterbox
 from model.runtime import Session
+from serving.cines import RunningCine
 from serving.engine import Engine
 from serving.live import Waiting, parse_settings
 from serving.problems import Problem
 from serving.settings import Settings
 from tests.serving.conftest import encoded
+
+OTHER_HIP = 3_000_001
+"""Of another grade than the longitudinal sample, in another picture."""
 
 
 def test_frames_are_answered_with_their_number_and_age(client, samples):
@@ -145,8 +150,27 @@ def test_a_cine_has_one_grade_and_settings_begin_a_new_one(client, samples):
         stream.receive_text()
         stream.send_bytes(data)
         assert orjson.loads(stream.receive_text())["cine"] | {"probabilities": 0} == {
-            "grade": answer["cine"]["grade"], "probabilities": 0, "frames": 1, "deciding_seq": 2,
+            "grade": answer["cine"]["grade"], "probabilities": 0, "frames": 1, "deciding_seq": 2, "number": 1,
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_a_cut_or_a_pause_begins_a_new_grade(app, samples, steady):
+    hip, other = samples[View.LONGITUDINAL].frame, next(iter(cine(OTHER_HIP, View.LONGITUDINAL, 1))).frame
+    running = RunningCine(app.state.engine.reader, steady)
+    told = []
+    for seq, (frame, at_s) in enumerate([(hip, 0.0), (hip, 0.03), (other, 0.06), (other, 0.09), (other, 2.0)]):
+        reading = running.read(frame, seq, at_s)
+        told.append((running.body()["number"], running.grade.frames, running.grade.deciding >= seq - 1))
+        assert running.grade.grade == reading.solar.gsus.grade
+    assert told == [(0, 1, True), (0, 2, True), (1, 1, True), (1, 2, True), (2, 1, True)]
+
+
+def test_the_frames_of_one_file_are_one_cine(app, samples):
+    running = RunningCine(app.state.engine.reader)
+    for seq, frame in enumerate([samples[View.LONGITUDINAL].frame, samples[View.INFEROMEDIAL].frame] * 2):
+        running.read(frame, seq)
+    assert (running.number, running.grade.frames) == (0, 2)
 
 
 def test_a_full_server_says_when_to_come_back(app):
