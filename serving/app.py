@@ -3,7 +3,7 @@
 import gc
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
@@ -202,20 +202,33 @@ def with_decode(reading: Reading, decode_ms: float, total_ms: float) -> Reading:
 
 
 def run_server(settings: Settings) -> None:
-    """Serves until stopped; an access log would cost time on every frame and is left out."""
-    app = create_app(settings)
+    """Serves until stopped."""
+    run_app(create_app(settings), settings, "info")
+
+
+def run_app(app: FastAPI, settings: Settings, log_level: str = "warning") -> None:
+    """Serves an application until stopped, Ctrl-C included."""
+    with suppress(KeyboardInterrupt):
+        server_of(app, settings, log_level).run()
+
+
+def server_of(app: FastAPI, settings: Settings, log_level: str = "warning") -> uvicorn.Server:
+    """Every server of this program: what costs time on every frame (access log, packing of pictures) is left out."""
     # What is there now stays: without this the collector walks it all while frames wait, some 50 ms each time.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        ws_max_size=int(settings.max_upload_mb * 1e6),
-        ws_per_message_deflate=False,
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_level=log_level,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            ws_max_size=int(settings.max_frame_mb * 1e6),
+            ws_per_message_deflate=False,
+        )
     )
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from threading import Lock
+from typing import Final
 
 import orjson
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, WebSocket
 
 from datasets.files import FrameOptions
 from model.reading import Reader
@@ -22,8 +23,11 @@ from serving.cines import RunningCine
 from serving.engine import Engine
 from serving.intake import Upload, decode, parse_options
 from serving.problems import Problem, problem_body
+from serving.sockets import until_one_ends
 
-_KNOWN = {"spacing_mm", "laterality", "age_years", "smoothing"}
+_KNOWN: Final = {"spacing_mm", "laterality", "age_years", "smoothing"}
+_FULL: Final = 1013
+"""The WebSocket registry's "try again later"."""
 
 
 class Smoothing(StrEnum):
@@ -101,27 +105,25 @@ class Cines:
 
 def live_router(engine: Engine) -> APIRouter:
     """The stream's route."""
-    router = APIRouter()
+    router, most = APIRouter(), engine.settings.max_streams
+    seats = asyncio.Semaphore(most)
 
     @router.websocket("/v1/stream")
     async def stream(socket: WebSocket) -> None:
         await socket.accept()
-        waiting, news = Waiting(), asyncio.Event()
-        answering = asyncio.create_task(_answer(socket, engine, waiting, news))
-        try:
-            await _listen(socket, waiting, news)
-        finally:
-            answering.cancel()
+        if seats.locked():
+            await socket.close(_FULL, f"{most} streams are open: close one or raise HIPSONO_MAX_STREAMS")
+            return
+        async with seats:
+            waiting, news = Waiting(), asyncio.Event()
+            await until_one_ends(_listen(socket, waiting, news), _answer(socket, engine, waiting, news))
 
     return router
 
 
 async def _listen(socket: WebSocket, waiting: Waiting, news: asyncio.Event) -> None:
     while True:
-        try:
-            message = await socket.receive()
-        except WebSocketDisconnect:
-            return
+        message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
         if message.get("bytes") is not None:

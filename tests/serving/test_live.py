@@ -175,24 +175,24 @@ def test_the_frames_of_one_file_are_one_cine(app, samples):
 
 def test_a_full_server_says_when_to_come_back(app):
     engine = app.state.engine
-    present, engine._present = engine._present, 10_000
+    present, engine._requests = engine._requests, 10_000
     try:
         with pytest.raises(Problem) as caught:
             asyncio.run(engine.run(lambda: None))
     finally:
-        engine._present = present
+        engine._requests = present
     assert caught.value.status == 503
     assert caught.value.retry_after_s
 
 
 def test_a_full_server_refuses_before_it_reads_or_routes(app, client):
     engine = app.state.engine
-    present, engine._present = engine._present, 10_000
+    present, engine._requests = engine._requests, 10_000
     try:
         refused = client.post("/v1/nothing-of-this-name", content=b"x")
         alive = client.get("/healthz")
     finally:
-        engine._present = present
+        engine._requests = present
     assert refused.status_code == 503 and refused.headers["retry-after"] and refused.headers["x-request-id"]
     assert refused.json()["title"] == "Service Unavailable"
     assert alive.status_code == 200
@@ -232,6 +232,52 @@ def test_a_core_for_each_says_the_same_as_all_for_one(samples):
         assert np.array_equal(alone.labels, beside.labels)
         for name in ("structures", "landmarks", "view", "gsus"):
             assert np.allclose(getattr(alone, name), getattr(beside, name), atol=1e-5), name
+
+
+def test_busy_streams_take_no_requests_place():
+    engine = Engine(Settings(workers=1, queue_depth=0))
+    free, turns = threading.Event(), []
+
+    async def streams_then_a_request():
+        streams = [
+            asyncio.ensure_future(engine.run_admitted(lambda k=k: free.wait(5) and turns.append(k))) for k in range(8)
+        ]
+        await asyncio.sleep(0)
+        request = asyncio.ensure_future(engine.run(lambda: turns.append("request")))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem) as refused:
+            await engine.run(lambda: None)
+        again = asyncio.ensure_future(engine.run_admitted(lambda: turns.append(0)))
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(*streams, request, again)
+        return refused.value.status
+
+    assert asyncio.run(streams_then_a_request()) == 503
+    assert turns == [*range(8), "request", 0]
+
+
+def test_work_that_nobody_waits_for_any_more_is_not_begun():
+    engine = Engine(Settings(workers=1, queue_depth=1, deadline_ms=50))
+    free, begun = threading.Event(), []
+
+    async def late_behind_another():
+        first = asyncio.ensure_future(engine.run_admitted(lambda: free.wait(5)))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem) as late:
+            await engine.run(lambda: begun.append("request"))
+        left = asyncio.ensure_future(engine.run_admitted(lambda: begun.append("stream")))
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.sleep(0)
+        free.set()
+        await first
+        await engine.run(lambda: begun.append("last"))
+        return late.value.status
+
+    assert asyncio.run(late_behind_another()) == 504
+    assert begun == ["last"]
+    assert engine.refusal() is None and not engine.session.crowded
 
 
 def test_work_past_the_deadline_still_holds_its_place():
