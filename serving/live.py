@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from threading import Lock
-from typing import Final
+from typing import Annotated, Final
 
 import orjson
 from fastapi import APIRouter, WebSocket
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datasets.files import FrameOptions
+from model.anatomy import Laterality
 from model.reading import Reader
 from serving.bodies import encode_reading
 from serving.cines import RunningCine
@@ -25,7 +27,10 @@ from serving.intake import Upload, decode, parse_options
 from serving.problems import Problem, problem_body
 from serving.sockets import until_one_ends
 
-_KNOWN: Final = {"spacing_mm", "laterality", "age_years", "smoothing"}
+_KNOWN: Final = (
+    "spacing_mm ([row, column] in mm per pixel), laterality (left, right, unknown), age_years (a number), "
+    "smoothing (steady, none)"
+)
 _FULL: Final = 1013
 """The WebSocket registry's "try again later"."""
 
@@ -43,6 +48,17 @@ class StreamSettings:
 
     options: FrameOptions = field(default_factory=FrameOptions)
     smoothing: Smoothing = Smoothing.STEADY
+
+
+class _Told(BaseModel):
+    """The settings message; null is as good as absent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    spacing_mm: tuple[float, float] | Annotated[str, Field(min_length=1)] | None = None
+    laterality: Laterality | None = None
+    age_years: float | None = None
+    smoothing: Smoothing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +154,14 @@ async def _listen(socket: WebSocket, waiting: Waiting, news: asyncio.Event) -> N
 
 
 def parse_settings(text: str) -> StreamSettings:
-    """A connection's settings from JSON. Raises Problem 422 for what is unknown or impossible."""
+    """A connection's settings from JSON. Raises Problem 422 for what is unknown, of another kind or impossible."""
     try:
-        raw = orjson.loads(text)
-    except ValueError as error:
-        raise Problem(422, f"settings are a JSON object: {error}") from error
-    if not isinstance(raw, dict) or set(raw) - _KNOWN:
-        raise Problem(422, f"settings are a JSON object with any of {sorted(_KNOWN)}, got {text[:200]}")
-    smoothing = raw.get("smoothing") or Smoothing.STEADY
-    if smoothing not in tuple(Smoothing):
-        raise Problem(422, f"smoothing is one of {[str(s) for s in Smoothing]}, got {smoothing!r}")
-    spacing, age = raw.get("spacing_mm"), raw.get("age_years")
-    if isinstance(spacing, list):
-        spacing = ",".join(str(v) for v in spacing)
-    if not (spacing is None or isinstance(spacing, str)) or not (age is None or isinstance(age, int | float)):
-        raise Problem(422, "spacing_mm is [row, column] in mm per pixel and age_years a number")
-    return StreamSettings(parse_options(spacing, raw.get("laterality"), age), Smoothing(smoothing))
+        told = _Told.model_validate_json(text)
+    except ValidationError as error:
+        wrong = "; ".join(": ".join((*map(str, e["loc"][:1]), e["msg"])) for e in error.errors())
+        raise Problem(422, f"settings are a JSON object with any of {_KNOWN}; got {text[:200]} ({wrong})") from error
+    spacing = ",".join(map(str, told.spacing_mm)) if isinstance(told.spacing_mm, tuple) else told.spacing_mm
+    return StreamSettings(parse_options(spacing, told.laterality, told.age_years), told.smoothing or Smoothing.STEADY)
 
 
 async def _answer(socket: WebSocket, engine: Engine, waiting: Waiting, news: asyncio.Event) -> None:

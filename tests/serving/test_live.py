@@ -14,7 +14,7 @@ from model.preprocess import find_sector, letterbox
 from model.runtime import Session
 from serving.cines import RunningCine
 from serving.engine import Engine
-from serving.live import Waiting, parse_settings
+from serving.live import StreamSettings, Waiting, parse_settings
 from serving.problems import Problem
 from serving.settings import Settings
 from tests.serving.conftest import encoded
@@ -77,12 +77,31 @@ def test_bad_frames_and_settings_are_answered_and_the_stream_goes_on(client, sam
         '{"smoothing": "much"}',
         '{"age_years": "old"}',
         '{"laterality": "up"}',
+        '{"age_years": true}',
+        '{"age_years": -1}',
+        '{"age_years": 1e999}',
+        '{"smoothing": 0}',
+        '{"smoothing": ""}',
+        '{"spacing_mm": []}',
+        '{"spacing_mm": ""}',
+        '{"spacing_mm": [true, true]}',
+        '{"spacing_mm": ["0.1", "0.1"]}',
+        '{"spacing_mm": [0.1, 0.1, 0.1]}',
+        '{"spacing_mm": [0, 0.1]}',
+        '{"laterality": 0}',
+        '{"laterality": ""}',
+        '"steady"',
     ],
 )
 def test_impossible_settings_are_refused(text):
     with pytest.raises(Problem) as caught:
         parse_settings(text)
     assert caught.value.status == 422
+
+
+def test_null_settings_are_unset_ones():
+    text = '{"spacing_mm": null, "laterality": null, "age_years": null, "smoothing": null}'
+    assert parse_settings(text) == parse_settings("{}") == StreamSettings()
 
 
 def test_the_newest_frame_takes_the_place_of_the_waiting_one():
