@@ -26,6 +26,7 @@ from serving.engine import Engine
 from serving.intake import Upload, decode, parse_options
 from serving.problems import Problem, problem_body
 from serving.sockets import until_one_ends
+from serving.stages import Stopwatch
 
 _KNOWN: Final = (
     "spacing_mm ([row, column] in mm per pixel), laterality (left, right, unknown), age_years (a number), "
@@ -114,7 +115,10 @@ class Cines:
             number = 0 if self._settings is None else self._cine.number + 1
             self._settings = settings
             self._cine = RunningCine(self._reader, settings.smoothing is Smoothing.STEADY, number)
-        reading = self._cine.read(decode(Upload(frame.data, settings.options)), frame.seq, frame.at)
+        watch = Stopwatch(frame.at)
+        picture = decode(Upload(frame.data, settings.options))
+        watch.lap("decode")
+        reading = watch.timed(self._cine.read(picture, frame.seq, frame.at))
         told = self._cine.body()
         return encode_reading(reading, seq=frame.seq, dropped=frame.dropped, age_ms=frame.age_ms, cine=told)
 

@@ -33,6 +33,9 @@ def test_frames_are_answered_with_their_number_and_age(client, samples):
             assert answer["dropped"] == 0
             assert answer["age_ms"] > 0
             assert answer["view"]["name"] == "anterior_longitudinal"
+            stages = answer["timings_ms"]
+            assert list(stages) == ["queue", "decode", "preprocess", "network", "interpret", "total"]
+            assert stages["queue"] + stages["total"] <= answer["age_ms"] + 0.1
 
 
 def test_settings_hold_for_the_frames_that_follow(client, samples):
