@@ -222,13 +222,13 @@ def _decoded(upload: Upload, watch: Stopwatch) -> Frame:
 
 def run_server(settings: Settings) -> None:
     """Serves until stopped."""
-    run_app(create_app(settings), settings, "info")
+    run_until_stopped(server_of(create_app(settings), settings, "info"))
 
 
-def run_app(app: FastAPI, settings: Settings, log_level: str = "warning") -> None:
-    """Serves an application until stopped, Ctrl-C included."""
+def run_until_stopped(server: uvicorn.Server) -> None:
+    """Serves until it is told to stop; Ctrl-C is no error."""
     with suppress(KeyboardInterrupt):
-        server_of(app, settings, log_level).run()
+        server.run()
 
 
 def server_of(app: FastAPI, settings: Settings, log_level: str = "warning") -> uvicorn.Server:

@@ -69,12 +69,12 @@ def demo_router() -> APIRouter:
 
 def run_demo(host: str, port: int) -> None:
     """Serves the viewer with the demo until stopped, and prints its address."""
-    from serving.app import create_app, run_app
+    from serving.app import create_app, run_until_stopped, server_of
 
     settings = Settings(host=host, port=port, demo=True)
     sys.stdout.write(f"hipsono demo: http://{host}:{port}/   (phantoms, not patients; stop with Ctrl-C)\n")
     sys.stdout.flush()
-    run_app(create_app(settings), settings)
+    run_until_stopped(server_of(create_app(settings), settings))
 
 
 def _render_all() -> None:

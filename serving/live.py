@@ -13,7 +13,6 @@ from functools import partial
 from threading import Lock
 from typing import Annotated, Final
 
-import orjson
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -192,5 +191,5 @@ def _answer_to_newest(waiting: Waiting, cines: Cines) -> bytes | None:
 
 
 def _refusal(problem: Problem, frame: Arrived) -> bytes:
-    body = orjson.loads(problem_body(problem.status, problem.detail))
-    return orjson.dumps(body | {"seq": frame.seq, "dropped": frame.dropped, "age_ms": frame.age_ms})
+    counted = {"seq": frame.seq, "dropped": frame.dropped, "age_ms": frame.age_ms}
+    return problem_body(problem.status, problem.detail, **counted)
