@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from collections import Counter
@@ -17,7 +19,7 @@ from websockets.sync.client import connect
 
 from datasets.phantom.cine import cine
 from model.anatomy import View
-from tests.flow.conftest import started
+from tests.flow.conftest import ROOT, started
 
 STREAMS = 5
 
@@ -171,3 +173,18 @@ def numbered(bare, sent):
             numbers.append(told["seq"])
             dropped += told["dropped"]
     return numbers, dropped
+
+
+def test_the_example_of_the_documentation_runs(narrow, picture, tmp_path):
+    code = (ROOT / "docs" / "live.md").read_text().split("```python\n")[1].split("```")[0]
+    (tmp_path / "frames").mkdir()
+    for name in ("0.jpg", "1.jpg"):
+        (tmp_path / "frames" / name).write_bytes(picture)
+    (tmp_path / "frames" / "2.jpg").write_bytes(b"no picture")
+    command = [sys.executable, "-c", code.replace("127.0.0.1:8000", narrow[1])]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=100)
+    assert done.returncode == 0, done.stderr
+    settled, *told = done.stdout.splitlines()
+    assert json.loads(settled) == {"settings": "ok"}
+    assert [line.split()[0] for line in told] == ["0", "1", "2"]
+    assert "anterior_longitudinal" in told[1] and "neither JPEG" in told[2]

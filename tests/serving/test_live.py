@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from pathlib import Path
 
 import numpy as np
 import orjson
@@ -100,6 +101,11 @@ def test_impossible_settings_are_refused(text):
     with pytest.raises(Problem) as caught:
         parse_settings(text)
     assert caught.value.status == 422
+
+
+def test_every_setting_is_documented():
+    told = (Path(__file__).parents[2] / "docs" / "live.md").read_text()
+    assert [name for name in Settings.model_fields if f"`HIPSONO_{name.upper()}`" not in told] == []
 
 
 def test_null_settings_are_unset_ones():
