@@ -109,10 +109,9 @@ def watch(source: Source, settings: Settings, known: FrameOptions, *, lines: boo
         try:
             for shown in answers(capture, app.state.engine.reader, known, source.name):
                 showing.put(shown)
-                if lines or isinstance(shown, Notice):
-                    out = sys.stdout if isinstance(shown, Answer) else sys.stderr
-                    out.write(shown.body.decode() + "\n")
-                    out.flush()
+                if lines and isinstance(shown, Answer):
+                    sys.stdout.write(shown.body.decode() + "\n")
+                    sys.stdout.flush()
         except Exception as error:
             logging.getLogger("hipsono").exception("watching %s failed", source.name)
             told = f"{source.name} is no longer read: {type(error).__name__}, a fault of the server"
@@ -131,19 +130,24 @@ def answers(capture: Capture, reader: Reader, known: FrameOptions, source: str) 
     """The reading of each newest picture, steadied by those before it, or why there is none: one bad picture, or a
     source that is silent for a while, ends nothing.
     """
-    cine, silent = RunningCine(reader), f"no picture from {source} for {SILENT_S:g} s: is it connected, is it on?"
+    log, cine, failing = logging.getLogger("hipsono"), RunningCine(reader), False
     for grab in capture.grabs():
         if grab is None:
+            silent = f"no picture from {source} for {SILENT_S:g} s: is it connected, is it on?"
+            log.warning(silent)
             yield _notice("silent", silent)
             continue
         try:
             frame = known.apply(frame_of(grab.picture, source, grab.seq))
             reading = cine.read(frame, grab.seq, grab.at)
         except Exception as error:
-            logging.getLogger("hipsono").exception("picture %d of %s failed", grab.seq, source)
+            if not failing:  # a grabber that fails for hours fills no disk
+                log.exception("picture %d of %s failed; what fails after it is told to viewers only", grab.seq, source)
+            failing = True
             told = f"{type(error).__name__} while reading picture {grab.seq}: {error}"
             yield Notice(problem_body(500, told, **_counted(grab)), told)
             continue
+        failing = False
         yield Answer(encode_reading(reading, **_counted(grab), cine=cine.body()), frame)
 
 
