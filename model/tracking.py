@@ -47,7 +47,10 @@ class TrackedPoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """What is remembered of a cine's last frame, taken at `at_s`; `seen_s` is when each structure was last outlined."""
+    """What is remembered of a cine's last frame, taken at `at_s`; `seen_s` is when each structure was last outlined.
+
+    `goes_on` says that the frame continued what was remembered before it; without, it began a cine.
+    """
 
     look: Look
     at_s: float
@@ -55,6 +58,7 @@ class Track:
     points: tuple[TrackedPoint, ...] = ()
     structures: tuple[FoundStructure, ...] = ()
     seen_s: tuple[float, ...] = ()
+    goes_on: bool = False
 
     @property
     def shown(self) -> frozenset[str]:
@@ -102,7 +106,8 @@ def follow(findings: Findings, maps: Maps, track: Track | None, look: Look, at_s
     """
     if track is None or findings.withheld is not None:
         points = tuple(TrackedPoint(point) for point in findings.landmarks)
-        return findings, Track(look, at_s, maps, points, findings.structures, (at_s,) * len(findings.structures))
+        seen = (at_s,) * len(findings.structures)
+        return findings, Track(look, at_s, maps, points, findings.structures, seen, track is not None)
     known = {p.found.name: p for p in track.points}
     carried = _carried([(p.found.x, p.found.y) for p in track.points], track.look, look)
     places = dict(zip(known, carried, strict=True))
@@ -113,7 +118,7 @@ def follow(findings: Findings, maps: Maps, track: Track | None, look: Look, at_s
     )
     structures, seen = _held(findings, track, look, at_s)
     told = replace(findings, landmarks=tuple(p.found for p in points), structures=structures)
-    return told, Track(look, at_s, maps, points, structures, seen)
+    return told, Track(look, at_s, maps, points, structures, seen, goes_on=True)
 
 
 def _steadied(new: FoundLandmark, old: TrackedPoint, carried_xy: Points, least: float) -> TrackedPoint:

@@ -12,7 +12,9 @@ gate      a full server refuses before it reads
 app       the HTTP routes
 cines     a cine's readings, of a file or of one that runs
 live      the WebSocket stream: the newest frame wins
-watch     a frame grabber, a network stream or a video
+sockets   what the WebSocket routes share
+stages    where a frame's time goes
+watch     what `capture` takes off a frame grabber, a network stream or a video, shown and told
 igtl      OpenIGTLink, listen DICOM by C-STORE, outbox results on their way back (extra `link`)
 demo      phantom cines for the viewer
 batch     files and folders -> lines

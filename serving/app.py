@@ -2,9 +2,9 @@
 
 import gc
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,7 +18,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from datasets.palette import encode_mask
 from model.frame import Frame
-from model.reading import Reading, Timing, paint_mask
+from model.reading import Reading, paint_mask
 from serving import problems
 from serving.about import VERSION
 from serving.bodies import encode_reading
@@ -30,6 +30,7 @@ from serving.live import live_router
 from serving.overlay import draw_overlay, encode_png
 from serving.schema import ModelBody, ReadingBody
 from serving.settings import Settings
+from serving.stages import Stopwatch
 from serving.tracing import Tracing
 
 WEB: Final = Path(__file__).parent / "web"
@@ -90,6 +91,16 @@ def _frame_routes(engine: Engine) -> APIRouter:
         options = parse_options(spacing_mm, laterality, age_years)
         return Upload(await receive(request, limit), options, frame)
 
+    async def told(work: Callable[[Stopwatch], bytes], kind: str) -> Response:
+        asked = time.perf_counter()
+
+        def timed() -> Response:
+            watch = Stopwatch(asked)
+            body = work(watch)
+            return Response(body, media_type=kind, headers={"Server-Timing": watch.header()})
+
+        return await engine.run(timed)
+
     @router.post("/frames", response_class=Response, responses={200: {"model": ReadingBody}}, openapi_extra=_BODY)
     async def read_frame(
         request: Request, spacing_mm: SpacingQuery = None, laterality: SideQuery = None, age_years: AgeQuery = None,
@@ -97,7 +108,7 @@ def _frame_routes(engine: Engine) -> APIRouter:
     ) -> Response:  # fmt: skip
         """One frame in, one Reading out."""
         upload = await upload_of(request, spacing_mm, laterality, age_years, frame)
-        return await engine.run(lambda: _reading_response(engine, upload))
+        return await told(partial(_reading_of, engine, upload), "application/json")
 
     @router.post("/frames/overlay", response_class=Response, responses=_PNG, openapi_extra=_BODY)
     async def overlay(
@@ -106,12 +117,7 @@ def _frame_routes(engine: Engine) -> APIRouter:
     ) -> Response:  # fmt: skip
         """The annotated frame as PNG."""
         upload = await upload_of(request, spacing_mm, laterality, age_years, frame)
-
-        def work() -> Response:
-            picture = decode(upload)
-            return Response(encode_png(draw_overlay(picture, engine.reader.read(picture))), media_type="image/png")
-
-        return await engine.run(work)
+        return await told(partial(_overlay_of, engine, upload), "image/png")
 
     @router.post("/frames/mask", response_class=Response, responses=_PNG, openapi_extra=_BODY)
     async def mask(
@@ -119,13 +125,7 @@ def _frame_routes(engine: Engine) -> APIRouter:
     ) -> Response:
         """The palette mask, ids of the annotation protocol; `raw` gives the network's own, before any abstention."""
         upload = await upload_of(request, spacing_mm, None, None, frame)
-
-        def work() -> Response:
-            picture = decode(upload)
-            ids = engine.reader.raw_mask(picture) if raw else paint_mask(engine.reader.read(picture))
-            return Response(encode_mask(ids), media_type="image/png")
-
-        return await engine.run(work)
+        return await told(partial(_raw_mask_of if raw else _mask_of, engine, upload), "image/png")
 
     @router.post("/cines", response_class=StreamingResponse, openapi_extra=_BODY)
     async def cine(
@@ -183,39 +183,71 @@ def _service_routes(engine: Engine) -> APIRouter:
     return router
 
 
-def _reading_response(engine: Engine, upload: Upload) -> Response:
-    started = time.perf_counter()
-    frame: Frame = decode(upload)
-    decoded = time.perf_counter()
-    reading = engine.reader.read(frame)
-    timed = with_decode(reading, 1e3 * (decoded - started), 1e3 * (time.perf_counter() - started))
-    read = time.perf_counter()
-    body = encode_reading(timed)
-    encoded = Timing("encode", 1e3 * (time.perf_counter() - read))
-    stages = ", ".join(f"{t.stage};dur={t.ms:.2f}" for t in (*timed.timings, encoded))
-    return Response(body, media_type="application/json", headers={"Server-Timing": stages})
+def _reading_of(engine: Engine, upload: Upload, watch: Stopwatch) -> bytes:
+    body = encode_reading(_read(engine, upload, watch)[1])
+    watch.lap("encode")
+    return body
 
 
-def with_decode(reading: Reading, decode_ms: float, total_ms: float) -> Reading:
-    """The reading with the time its frame took to decode, and the whole time."""
-    return replace(reading, timings=(Timing("decode", decode_ms), *reading.timings, Timing("total", total_ms)))
+def _overlay_of(engine: Engine, upload: Upload, watch: Stopwatch) -> bytes:
+    drawn = encode_png(draw_overlay(*_read(engine, upload, watch)))
+    watch.lap("draw")
+    return drawn
+
+
+def _mask_of(engine: Engine, upload: Upload, watch: Stopwatch) -> bytes:
+    drawn = encode_mask(paint_mask(_read(engine, upload, watch)[1]))
+    watch.lap("draw")
+    return drawn
+
+
+def _raw_mask_of(engine: Engine, upload: Upload, watch: Stopwatch) -> bytes:
+    ids = engine.reader.raw_mask(_decoded(upload, watch))
+    watch.lap("network")
+    drawn = encode_mask(ids)
+    watch.lap("draw")
+    return drawn
+
+
+def _read(engine: Engine, upload: Upload, watch: Stopwatch) -> tuple[Frame, Reading]:
+    frame = _decoded(upload, watch)
+    return frame, watch.timed(engine.reader.read(frame))
+
+
+def _decoded(upload: Upload, watch: Stopwatch) -> Frame:
+    frame = decode(upload)
+    watch.lap("decode")
+    return frame
 
 
 def run_server(settings: Settings) -> None:
-    """Serves until stopped; an access log would cost time on every frame and is left out."""
-    app = create_app(settings)
+    """Serves until stopped."""
+    run_until_stopped(server_of(create_app(settings), settings, "info"))
+
+
+def run_until_stopped(server: uvicorn.Server) -> None:
+    """Serves until it is told to stop; Ctrl-C is no error."""
+    with suppress(KeyboardInterrupt):
+        server.run()
+
+
+def server_of(app: FastAPI, settings: Settings, log_level: str = "warning") -> uvicorn.Server:
+    """Every server of this program: what costs time on every frame (access log, packing of pictures) is left out."""
     # What is there now stays: without this the collector walks it all while frames wait, some 50 ms each time.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        ws_max_size=int(settings.max_upload_mb * 1e6),
-        ws_per_message_deflate=False,
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_level=log_level,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            ws_max_size=int(settings.max_frame_mb * 1e6),
+            ws_per_message_deflate=False,
+        )
     )
 
 

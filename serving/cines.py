@@ -13,35 +13,52 @@ from datasets.picture import UnreadableFile
 from model.cine import CineGrade
 from model.frame import Frame
 from model.reading import Reader, Reading
-from model.tracking import Track
-from serving.bodies import cine_body, encode_reading
+from model.tracking import Track, continued
+from serving.bodies import Body, cine_body, encode_reading
 from serving.engine import Engine
 from serving.overlay import encode_jpeg
 
 
 @dataclass(slots=True)
 class RunningCine:
-    """What is remembered of frames that come one after another; `steady` lets those before tell of the next."""
+    """What is remembered of frames that come one after another; `steady` lets those before tell of the next.
+
+    `number` counts the cines: a cut or a pause ends one and begins the next, whose grade knows nothing of it.
+    """
 
     reader: Reader
     steady: bool = True
+    number: int = 0
     track: Track | None = None
     grade: CineGrade = field(default_factory=CineGrade)
 
-    def read(self, frame: Frame, seq: int, at_s: float = 0.0) -> Reading:
-        """The reading of the frame numbered `seq`; a steady one needs `at_s`, on any clock that runs forward."""
-        if self.steady:
-            reading, self.track = self.reader.follow(frame, self.track, at_s)
-        else:
-            reading = self.reader.read(frame)
+    def read(self, frame: Frame, seq: int, at_s: float | None = None) -> Reading:
+        """The reading of the frame numbered `seq`, taken at `at_s` on any clock that runs forward.
+
+        Without `at_s` the frames are those of one file, which is one cine whatever it shows, and are not steadied.
+        """
+        reading = self.reader.read(frame) if at_s is None else self._follow(frame, at_s)
         self.grade = self.grade.seen(reading.solar.gsus, seq)
+        return reading
+
+    def body(self) -> Body:
+        """What the running cine says so far, with its number."""
+        return cine_body(self.grade) | {"number": self.number}
+
+    def _follow(self, frame: Frame, at_s: float) -> Reading:
+        before = self.track
+        reading, self.track = self.reader.follow(frame, before if self.steady else None, at_s)
+        goes_on = self.track.goes_on if self.steady else continued(before, self.track.look, at_s) is not None
+        if before is not None and not goes_on:
+            self.number += 1
+            self.grade = CineGrade()
         return reading
 
 
 async def readings_of(engine: Engine, cine: DicomCine, options: FrameOptions, pictures: bool) -> AsyncIterator[bytes]:
     """One JSON line a frame; a frame that cannot be decoded ends the cine with its reason in the summary."""
     frames: Iterator[Frame] = cine.frames()
-    running = RunningCine(engine.reader, steady=False)
+    running = RunningCine(engine.reader)
     grades: Counter[int] = Counter()
     views: Counter[str] = Counter()
     count, fault = 0, None

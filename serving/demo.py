@@ -7,7 +7,6 @@ from threading import Lock, Thread
 from typing import Final
 
 import cv2
-import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 
 from datasets.phantom.cine import cine
@@ -70,12 +69,12 @@ def demo_router() -> APIRouter:
 
 def run_demo(host: str, port: int) -> None:
     """Serves the viewer with the demo until stopped, and prints its address."""
-    from serving.app import create_app
+    from serving.app import create_app, run_until_stopped, server_of
 
     settings = Settings(host=host, port=port, demo=True)
     sys.stdout.write(f"hipsono demo: http://{host}:{port}/   (phantoms, not patients; stop with Ctrl-C)\n")
     sys.stdout.flush()
-    uvicorn.run(create_app(settings), host=host, port=port, access_log=False, log_level="warning")
+    run_until_stopped(server_of(create_app(settings), settings))
 
 
 def _render_all() -> None:

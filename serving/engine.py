@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TypeVar
 
@@ -31,46 +31,49 @@ class Engine:
         self._workers = ThreadPoolExecutor(choice.workers, thread_name_prefix="reader")
         self._lock = Lock()
         self._present = 0
+        self._requests = 0
 
     def refusal(self) -> Problem | None:
-        """What a request is told that finds no place to wait; None where there is one."""
-        if self._present < self._at_once + self.settings.queue_depth:
+        """What a request is told that finds no place to wait; None where there is one. Streams take no such place."""
+        if self._requests < self._at_once + self.settings.queue_depth:
             return None
         return Problem(503, "the server is full: send again later, or fewer frames at once", retry_after_s=1)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Runs CPU work on a worker thread. Raises Problem 503 where the queue is full, 504 past the deadline."""
+        """Runs CPU work on a worker thread. Raises Problem 503 where the queue is full, 504 past the deadline.
+
+        Work that has not begun by its deadline, or whose caller has gone, is never begun.
+        """
         refused = self.refusal()
         if refused is not None:
             raise refused
-        outcome = self._admit(work)
-        done, _ = await asyncio.wait((outcome,), timeout=self.settings.deadline_ms / 1000)
-        if not done:
-            outcome.add_done_callback(_forget)
-            raise Problem(504, f"not answered within {self.settings.deadline_ms:g} ms: the server is overloaded")
-        return outcome.result()
+        deadline = asyncio.timeout(self.settings.deadline_ms / 1000)
+        try:
+            async with deadline:
+                return await self._admit(work, requests=1)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            told = f"not answered within {self.settings.deadline_ms:g} ms: the server is overloaded"
+            raise Problem(504, told) from error
 
     async def run_admitted(self, work: Callable[[], T]) -> T:
-        """The same for the next part of work that was admitted already: it waits its turn and is not refused."""
-        return await self._admit(work)
+        """The same for a stream's newest frame, or the next part of a request: it waits its turn and is not refused.
 
-    def _admit(self, work: Callable[[], T]) -> "asyncio.Future[T]":
-        self._count(1)
+        Turns are taken in the order of asking, and nobody asks for a second before the first has ended: whoever is
+        there gets the same share.
+        """
+        return await self._admit(work, requests=0)
+
+    def _admit(self, work: Callable[[], T], requests: int) -> "asyncio.Future[T]":
+        self._count(1, requests)
         future = self._workers.submit(work)
-        future.add_done_callback(self._leave)
+        future.add_done_callback(lambda _: self._count(-1, -requests))
         return asyncio.wrap_future(future)
 
-    def _leave(self, _: "Future[T]") -> None:
+    def _count(self, present: int, requests: int) -> None:
         """A place is given back when its work ends, not when its caller gives up."""
-        self._count(-1)
-
-    def _count(self, change: int) -> None:
         with self._lock:
-            self._present += change
+            self._present += present
+            self._requests += requests
             self.session.crowded = min(self._present, self._at_once) > 1
-
-
-def _forget(outcome: "asyncio.Future[T]") -> None:
-    """Takes the outcome of work whose caller has gone, so that it is not reported as lost."""
-    if not outcome.cancelled():
-        outcome.exception()

@@ -1,12 +1,18 @@
-"""A server that is full says so before it reads, parses or routes a request: refusals must not cost the accepted."""
+"""What is refused before it is read, parsed or routed: refusals must not cost the accepted.
+
+A server that is full, bodies that would not fit into memory beside the others, bodies that stall, and WebSockets that a
+page of another site opens in the browser of this machine.
+"""
 
 import asyncio
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from serving.engine import Engine
-from serving.problems import problem_response
+from serving.problems import Problem, problem_response
 
 _WORK: Final = "/v1/"
 _PAUSE_S: Final = 0.02
@@ -14,17 +20,89 @@ _PAUSE_S: Final = 0.02
 
 
 class Gate:
-    """ASGI middleware: POST requests that the engine has no place for are answered with its 503."""
+    """ASGI middleware: a POST that the engine or the memory has no place for is answered with 503, a foreign page's
+    WebSocket with 403.
+    """
 
     def __init__(self, app: ASGIApp, engine: Engine) -> None:
         self._app, self._engine = app, engine
+        settings = engine.settings
+        self._bodies = _Bodies(1e6 * max(settings.max_bodies_mb, settings.max_upload_mb), settings.deadline_ms / 1000)
+        self._origins = frozenset(settings.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = None
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(_WORK):
-            refused = self._engine.refusal()
-        if refused is None:
-            await self._app(scope, receive, send)
+            await self._post(scope, receive, send)
+        elif scope["type"] == "websocket" and (refused := self._foreign(Headers(scope=scope))) is not None:
+            await WebSocket(scope, receive, send).send_denial_response(problem_response(refused))
         else:
+            await self._app(scope, receive, send)
+
+    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = self._engine.refusal() or self._bodies.refusal(Headers(scope=scope))
+        if refused is not None:
             await asyncio.sleep(_PAUSE_S)
             await problem_response(refused)(scope, receive, send)
+            return
+        body = _Body(self._bodies, receive)
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            body.forget()
+
+    def _foreign(self, headers: Headers) -> Problem | None:
+        """What a page of another site is told: browsers let any page open a socket here. Programs send no Origin."""
+        origin, host = headers.get("origin"), headers.get("host", "")
+        if origin is None or origin in self._origins or origin.partition("://")[2].lower() == host.lower() != "":
+            return None
+        told = f"a page of {origin[:200]} may not open a stream of {host}"
+        return Problem(403, f"{told}: open the viewer there, or name that page in HIPSONO_ORIGINS")
+
+
+class _Bodies:
+    """How many bytes of bodies there are in memory, until their requests end, and how many there may be."""
+
+    def __init__(self, limit: float, stall_s: float) -> None:
+        self.limit, self.stall_s, self.held = limit, stall_s, 0
+
+    def refusal(self, headers: Headers) -> Problem | None:
+        """For a body that does not fit beside the others; one that is too large by itself is told so later."""
+        declared = headers.get("content-length", "0")
+        size = int(declared) if declared.isdigit() else 0
+        return self.full if self.held + size > self.limit >= size else None
+
+    @property
+    def full(self) -> Problem:
+        """What is told then."""
+        told = f"uploads of {self.limit / 1e6:g} MB are in memory: send again later, or raise HIPSONO_MAX_BODIES_MB"
+        return Problem(503, told, retry_after_s=1)
+
+
+class _Body:
+    """One request's body on its way through the gate."""
+
+    def __init__(self, bodies: _Bodies, receive: Receive) -> None:
+        self._bodies, self._receive = bodies, receive
+        self._held, self._complete = 0, False
+
+    async def receive(self) -> Message:
+        """The next part. Raises Problem 408 for a body that stalls, 503 where there is no room for more of it."""
+        if self._complete:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._bodies.stall_s):
+                message = await self._receive()
+        except TimeoutError as error:
+            told = f"nothing of the body came for {self._bodies.stall_s:g} s: send it without pauses"
+            raise Problem(408, told) from error
+        size = len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+        self._held += size
+        self._bodies.held += size
+        if self._held < self._bodies.held > self._bodies.limit:
+            raise self._bodies.full
+        return message
+
+    def forget(self) -> None:
+        """The request has ended."""
+        self._bodies.held -= self._held

@@ -58,6 +58,8 @@ async def _from_body(request: Request, limit_bytes: int) -> bytes:
 async def _from_form(request: Request, limit_bytes: int) -> bytes:
     try:
         form = await request.form()
+    except Problem:
+        raise
     except Exception as error:
         raise Problem(422, f"the multipart body cannot be read ({error}): send one field 'file'") from error
     upload = form.get("file")

@@ -11,19 +11,28 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from threading import Lock
+from typing import Annotated, Final
 
-import orjson
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, WebSocket
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datasets.files import FrameOptions
+from model.anatomy import Laterality
 from model.reading import Reader
-from serving.bodies import cine_body, encode_reading
+from serving.bodies import encode_reading
 from serving.cines import RunningCine
 from serving.engine import Engine
 from serving.intake import Upload, decode, parse_options
 from serving.problems import Problem, problem_body
+from serving.sockets import until_one_ends
+from serving.stages import Stopwatch
 
-_KNOWN = {"spacing_mm", "laterality", "age_years", "smoothing"}
+_KNOWN: Final = (
+    "spacing_mm ([row, column] in mm per pixel), laterality (left, right, unknown), age_years (a number), "
+    "smoothing (steady, none)"
+)
+_FULL: Final = 1013
+"""The WebSocket registry's "try again later"."""
 
 
 class Smoothing(StrEnum):
@@ -39,6 +48,17 @@ class StreamSettings:
 
     options: FrameOptions = field(default_factory=FrameOptions)
     smoothing: Smoothing = Smoothing.STEADY
+
+
+class _Told(BaseModel):
+    """The settings message; null is as good as absent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    spacing_mm: tuple[float, float] | Annotated[str, Field(min_length=1)] | None = None
+    laterality: Laterality | None = None
+    age_years: float | None = None
+    smoothing: Smoothing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +100,7 @@ class Waiting:
 
 
 class Cines:
-    """One connection's cines, one after another: each set of settings begins a new one."""
+    """One connection's cines, one after another: a cut, a pause or new settings begin a new one."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -91,36 +111,38 @@ class Cines:
         """The frame's reading as JSON. Raises Problem."""
         settings = frame.settings
         if settings is not self._settings:
+            number = 0 if self._settings is None else self._cine.number + 1
             self._settings = settings
-            self._cine = RunningCine(self._reader, settings.smoothing is Smoothing.STEADY)
-        reading = self._cine.read(decode(Upload(frame.data, settings.options)), frame.seq, frame.at)
-        told = cine_body(self._cine.grade)
+            self._cine = RunningCine(self._reader, settings.smoothing is Smoothing.STEADY, number)
+        watch = Stopwatch(frame.at)
+        picture = decode(Upload(frame.data, settings.options))
+        watch.lap("decode")
+        reading = watch.timed(self._cine.read(picture, frame.seq, frame.at))
+        told = self._cine.body()
         return encode_reading(reading, seq=frame.seq, dropped=frame.dropped, age_ms=frame.age_ms, cine=told)
 
 
 def live_router(engine: Engine) -> APIRouter:
     """The stream's route."""
-    router = APIRouter()
+    router, most = APIRouter(), engine.settings.max_streams
+    seats = asyncio.Semaphore(most)
 
     @router.websocket("/v1/stream")
     async def stream(socket: WebSocket) -> None:
         await socket.accept()
-        waiting, news = Waiting(), asyncio.Event()
-        answering = asyncio.create_task(_answer(socket, engine, waiting, news))
-        try:
-            await _listen(socket, waiting, news)
-        finally:
-            answering.cancel()
+        if seats.locked():
+            await socket.close(_FULL, f"{most} streams are open: close one or raise HIPSONO_MAX_STREAMS")
+            return
+        async with seats:
+            waiting, news = Waiting(), asyncio.Event()
+            await until_one_ends(_listen(socket, waiting, news), _answer(socket, engine, waiting, news))
 
     return router
 
 
 async def _listen(socket: WebSocket, waiting: Waiting, news: asyncio.Event) -> None:
     while True:
-        try:
-            message = await socket.receive()
-        except WebSocketDisconnect:
-            return
+        message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
         if message.get("bytes") is not None:
@@ -135,22 +157,14 @@ async def _listen(socket: WebSocket, waiting: Waiting, news: asyncio.Event) -> N
 
 
 def parse_settings(text: str) -> StreamSettings:
-    """A connection's settings from JSON. Raises Problem 422 for what is unknown or impossible."""
+    """A connection's settings from JSON. Raises Problem 422 for what is unknown, of another kind or impossible."""
     try:
-        raw = orjson.loads(text)
-    except ValueError as error:
-        raise Problem(422, f"settings are a JSON object: {error}") from error
-    if not isinstance(raw, dict) or set(raw) - _KNOWN:
-        raise Problem(422, f"settings are a JSON object with any of {sorted(_KNOWN)}, got {text[:200]}")
-    smoothing = raw.get("smoothing") or Smoothing.STEADY
-    if smoothing not in tuple(Smoothing):
-        raise Problem(422, f"smoothing is one of {[str(s) for s in Smoothing]}, got {smoothing!r}")
-    spacing, age = raw.get("spacing_mm"), raw.get("age_years")
-    if isinstance(spacing, list):
-        spacing = ",".join(str(v) for v in spacing)
-    if not (spacing is None or isinstance(spacing, str)) or not (age is None or isinstance(age, int | float)):
-        raise Problem(422, "spacing_mm is [row, column] in mm per pixel and age_years a number")
-    return StreamSettings(parse_options(spacing, raw.get("laterality"), age), Smoothing(smoothing))
+        told = _Told.model_validate_json(text)
+    except ValidationError as error:
+        wrong = "; ".join(": ".join((*map(str, e["loc"][:1]), e["msg"])) for e in error.errors())
+        raise Problem(422, f"settings are a JSON object with any of {_KNOWN}; got {text[:200]} ({wrong})") from error
+    spacing = ",".join(map(str, told.spacing_mm)) if isinstance(told.spacing_mm, tuple) else told.spacing_mm
+    return StreamSettings(parse_options(spacing, told.laterality, told.age_years), told.smoothing or Smoothing.STEADY)
 
 
 async def _answer(socket: WebSocket, engine: Engine, waiting: Waiting, news: asyncio.Event) -> None:
@@ -177,5 +191,5 @@ def _answer_to_newest(waiting: Waiting, cines: Cines) -> bytes | None:
 
 
 def _refusal(problem: Problem, frame: Arrived) -> bytes:
-    body = orjson.loads(problem_body(problem.status, problem.detail))
-    return orjson.dumps(body | {"seq": frame.seq, "dropped": frame.dropped, "age_ms": frame.age_ms})
+    counted = {"seq": frame.seq, "dropped": frame.dropped, "age_ms": frame.age_ms}
+    return problem_body(problem.status, problem.detail, **counted)

@@ -1,7 +1,7 @@
 """Refusals: RFC 9457 problem+json whose detail says what was wrong and what to do."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from fastapi import FastAPI, Request
@@ -22,10 +22,10 @@ class Problem(Exception):  # noqa: N818 - the standard's own word
         self.retry_after_s = retry_after_s
 
 
-def problem_body(status: int, detail: str) -> bytes:
-    """The problem as JSON."""
+def problem_body(status: int, detail: str, **extra: Any) -> bytes:
+    """The problem as JSON; `extra` are further members, such as a stream's seq."""
     title = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Error"
-    return orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
+    return orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail} | extra)
 
 
 def problem_response(problem: Problem) -> Response:

@@ -83,6 +83,9 @@ def watch(
     source: Annotated[
         str, typer.Option(help="A grabber's number or device file, an address (rtsp://), or a video.")
     ] = "0",
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT asked of a grabber.")] = None,
+    rate: Annotated[float | None, typer.Option(min=1, help="Pictures a second asked of a grabber.")] = None,
+    codec: Annotated[str | None, typer.Option(help="MJPG for full rate over USB 2, YUYV for no compression.")] = None,
     lines: Annotated[bool, typer.Option("--lines", help="Print each Reading; end with the source.")] = False,
     spacing_mm: Annotated[str | None, typer.Option(help="ROW,COL in mm per pixel.")] = None,
     laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
@@ -93,6 +96,7 @@ def watch(
 ) -> None:
     """Read a frame grabber, a stream or a video live, in the viewer.  Example: hipsono watch --source /dev/video0"""
     from datasets.files import FrameOptions
+    from serving.capture import Source, parse_size
     from serving.intake import parse_spacing
     from serving.settings import Settings
     from serving.watch import watch as run
@@ -100,7 +104,8 @@ def watch(
     chosen: dict[str, Any] = {} if model is None else {"model": model}
     spacing = parse_spacing(spacing_mm) if spacing_mm else None
     known = FrameOptions(spacing, laterality, age_years)
-    run(source, Settings(host=host, port=port, **chosen), known, lines=lines)
+    watched = Source(source, parse_size(size) if size else None, rate, codec)
+    run(watched, Settings(host=host, port=port, **chosen), known, lines=lines)
 
 
 @app.command()

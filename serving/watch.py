@@ -1,87 +1,33 @@
-"""A frame grabber, a camera, a network stream or a video, read as it comes: shown in the viewer, told line by line.
-
-A thread of its own takes every picture off the source, so that none waits in a driver's or a socket's queue; the newest
-is read, the others are counted.
-"""
+"""What `hipsono watch` reads, as it comes: shown in the viewer, told line by line."""
 
 import asyncio
+import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from threading import Condition, Thread
+from threading import Thread
 from typing import Final
 
-import cv2
-import numpy as np
-import uvicorn
+import orjson
 from anyio import to_thread
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
-from numpy.typing import NDArray
+from fastapi import APIRouter, WebSocket
 
-from datasets.files import FrameOptions, UnreadableFile, frame_of
+from datasets.files import FrameOptions, frame_of
 from model.frame import Frame
 from model.reading import Reader
-from serving.app import create_app
-from serving.bodies import cine_body, encode_reading
+from serving.app import create_app, run_until_stopped, server_of
+from serving.bodies import encode_reading
+from serving.capture import SILENT_S, Capture, Grab, Source
 from serving.cines import RunningCine
 from serving.overlay import encode_jpeg
+from serving.problems import problem_body
 from serving.settings import Settings
+from serving.sockets import until_one_ends
 
-_OPEN_REMEDY: Final = (
-    "check that it is connected and free, or name another: a number, a device file, an address or a file"
-)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Grab:
-    """A picture as OpenCV gives it (BGR or grey), its number, when it came, and how many it pushed aside."""
-
-    picture: NDArray[np.uint8]
-    seq: int
-    at: float
-    dropped: int
-
-
-class Capture:
-    """An opened source whose newest picture waits here. Raises UnreadableFile where it cannot be opened."""
-
-    def __init__(self, source: str) -> None:
-        self._video = cv2.VideoCapture(int(source) if source.isdigit() else source)
-        if not self._video.isOpened():
-            raise UnreadableFile(source, "no video source can be opened there", _OPEN_REMEDY)
-        is_file = Path(source).is_file()
-        rate = self._video.get(cv2.CAP_PROP_FPS)
-        self._pace_s = 1 / rate if is_file and 0 < rate <= 240 else 0.0
-        self._news = Condition()
-        self._newest: Grab | None = None
-        self._ended = False
-        Thread(target=self._take, daemon=True).start()
-
-    def grabs(self) -> Iterator[Grab]:
-        """The newest picture each time one is asked for, until the source ends."""
-        while True:
-            with self._news:
-                self._news.wait_for(lambda: self._newest is not None or self._ended)
-                grab, self._newest = self._newest, None
-            if grab is None:
-                return
-            yield grab
-
-    def _take(self) -> None:
-        began, seq = time.perf_counter(), 0
-        while (taken := self._video.read())[0]:
-            with self._news:
-                dropped = 0 if self._newest is None else self._newest.dropped + 1
-                self._newest = Grab(np.asarray(taken[1], np.uint8), seq, time.perf_counter(), dropped)
-                self._news.notify()
-            seq += 1
-            time.sleep(max(0.0, began + seq * self._pace_s - time.perf_counter()) if self._pace_s else 0)
-        with self._news:
-            self._ended = True
-            self._news.notify()
-        self._video.release()
+_REASON_BYTES: Final = 123
+"""What a WebSocket's close frame has room for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,80 +38,154 @@ class Answer:
     frame: Frame
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is told in place of a reading, as JSON, and its words."""
+
+    body: bytes
+    detail: str
+
+
 class Showing:
-    """The newest answer, for every viewer that looks."""
+    """The newest answer or notice, for every viewer that looks."""
 
     def __init__(self) -> None:
-        self._newest: Answer | None = None
+        self._newest: Answer | Notice | None = None
+        self._end: Notice | None = None
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
-    def put(self, answer: Answer) -> None:
-        """From any thread."""
-        self._newest = answer
-        for loop, event in tuple(self._waiting):
-            loop.call_soon_threadsafe(event.set)
+    @property
+    def lookers(self) -> int:
+        """How many look."""
+        return len(self._waiting)
 
-    async def answers(self) -> AsyncIterator[Answer]:
-        """Each newest answer, as fast as the viewer takes them."""
+    def put(self, shown: Answer | Notice) -> None:
+        """From any thread."""
+        self._newest = shown
+        self._wake()
+
+    def end(self, notice: Notice) -> None:
+        """Nothing comes any more. From any thread."""
+        self._end = notice
+        self._wake()
+
+    def _wake(self) -> None:
+        for loop, event in tuple(self._waiting):
+            with suppress(RuntimeError):  # the server has stopped in between
+                loop.call_soon_threadsafe(event.set)
+
+    async def shown(self) -> AsyncGenerator[Answer | Notice, None]:
+        """What is newest, each time it changes, as fast as the viewer takes it; the end's notice comes last."""
+        seen: Answer | Notice | None = None
         event = asyncio.Event()
         mine = (asyncio.get_running_loop(), event)
         self._waiting.add(mine)
         try:
             while True:
-                await event.wait()
                 event.clear()
-                if self._newest is not None:
-                    yield self._newest
+                if (newest := self._newest) is not None and newest is not seen:
+                    seen = newest
+                    yield newest
+                elif self._end is not None:
+                    yield self._end
+                    return
+                else:
+                    await event.wait()
         finally:
             self._waiting.discard(mine)
 
 
-def watch(source: str, settings: Settings, known: FrameOptions, *, lines: bool) -> None:
+def watch(source: Source, settings: Settings, known: FrameOptions, *, lines: bool) -> None:
     """Reads a source live, for the viewer at /?watch, until stopped. Raises UnreadableFile where it cannot be opened.
 
     `lines` prints each Reading to stdout, and ends with the source.
     """
     capture, showing = Capture(source), Showing()
     app = create_app(settings, watch_router(showing))
-    server = uvicorn.Server(uvicorn.Config(app, settings.host, settings.port, access_log=False, log_level="warning"))
+    server = server_of(app, settings)
 
     def work() -> None:
-        for answer in answers(capture, app.state.engine.reader, known, source):
-            showing.put(answer)
-            if lines:
-                sys.stdout.write(answer.body.decode() + "\n")
-                sys.stdout.flush()
-        sys.stderr.write(f"hipsono: {source} has ended\n")
+        told = f"{source.name} has ended"
+        try:
+            for shown in answers(capture, app.state.engine.reader, known, source.name):
+                showing.put(shown)
+                if lines and isinstance(shown, Answer):
+                    sys.stdout.write(shown.body.decode() + "\n")
+                    sys.stdout.flush()
+        except Exception as error:
+            logging.getLogger("hipsono").exception("watching %s failed", source.name)
+            told = f"{source.name} is no longer read: {type(error).__name__}, a fault of the server"
+        showing.end(_notice("ended", told))
+        sys.stderr.write(f"hipsono: {told}\n")
         server.should_exit = lines
 
-    sys.stderr.write(f"hipsono watches {source}: http://{settings.host}:{settings.port}/?watch   (stop with Ctrl-C)\n")
+    where = f"http://{settings.host}:{settings.port}/?watch"
+    sys.stderr.write(f"hipsono watches {source.name} ({capture.given}): {where}   (stop with Ctrl-C)\n")
     Thread(target=work, daemon=True).start()
-    server.run()
+    run_until_stopped(server)
+    capture.close()
 
 
-def answers(capture: Capture, reader: Reader, known: FrameOptions, source: str) -> Iterator[Answer]:
-    """The reading of each newest picture, steadied by those before it."""
-    cine = RunningCine(reader)
+def answers(capture: Capture, reader: Reader, known: FrameOptions, source: str) -> Iterator[Answer | Notice]:
+    """The reading of each newest picture, steadied by those before it, or why there is none: one bad picture, or a
+    source that is silent for a while, ends nothing.
+    """
+    log, cine, failing = logging.getLogger("hipsono"), RunningCine(reader), False
     for grab in capture.grabs():
-        frame = known.apply(frame_of(grab.picture, source, grab.seq))
-        reading = cine.read(frame, grab.seq, grab.at)
-        age_ms = round(1e3 * (time.perf_counter() - grab.at), 2)
-        told = {"seq": grab.seq, "dropped": grab.dropped, "age_ms": age_ms, "cine": cine_body(cine.grade)}
-        yield Answer(encode_reading(reading, **told), frame)
+        if grab is None:
+            silent = f"no picture from {source} for {SILENT_S:g} s: is it connected, is it on?"
+            log.warning(silent)
+            yield _notice("silent", silent)
+            continue
+        try:
+            frame = known.apply(frame_of(grab.picture, source, grab.seq))
+            reading = cine.read(frame, grab.seq, grab.at)
+        except Exception as error:
+            if not failing:  # a grabber that fails for hours fills no disk
+                log.exception("picture %d of %s failed; what fails after it is told to viewers only", grab.seq, source)
+            failing = True
+            told = f"{type(error).__name__} while reading picture {grab.seq}: {error}"
+            yield Notice(problem_body(500, told, **_counted(grab)), told)
+            continue
+        failing = False
+        yield Answer(encode_reading(reading, **_counted(grab), cine=cine.body()), frame)
 
 
 def watch_router(showing: Showing) -> APIRouter:
-    """WS /v1/watch: for each answer a text message with the Reading, then a binary one with the frame as JPEG."""
+    """WS /v1/watch: for each answer a text message with the Reading, then a binary one with the frame as JPEG; for a
+    notice a text message alone.
+    """
     router = APIRouter()
 
     @router.websocket("/v1/watch")
     async def look(socket: WebSocket) -> None:
         await socket.accept()
-        try:
-            async for answer in showing.answers():
-                await socket.send_text(answer.body.decode())
-                await socket.send_bytes(await to_thread.run_sync(encode_jpeg, answer.frame))
-        except WebSocketDisconnect:
-            return
+        await until_one_ends(_show(socket, showing), _left(socket))
 
     return router
+
+
+async def _show(socket: WebSocket, showing: Showing) -> None:
+    said = ""
+    async with aclosing(showing.shown()) as every:
+        async for shown in every:
+            await socket.send_text(shown.body.decode())
+            if isinstance(shown, Answer):
+                await socket.send_bytes(await to_thread.run_sync(encode_jpeg, shown.frame))
+            else:
+                said = shown.detail
+    await socket.close(1000, said.encode()[-_REASON_BYTES:].decode(errors="ignore"))
+
+
+async def _left(socket: WebSocket) -> None:
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def _notice(state: str, detail: str) -> Notice:
+    return Notice(orjson.dumps({"watch": state, "detail": detail}), detail)
+
+
+def _counted(grab: Grab) -> dict[str, float]:
+    age_ms = round(1e3 * (time.perf_counter() - grab.at), 2)
+    return {"seq": grab.seq, "dropped": grab.dropped, "age_ms": age_ms}

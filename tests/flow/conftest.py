@@ -19,11 +19,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def started(*verb):
+def started(*verb, **environment):
     """A hipsono process that serves, and its address."""
     port = free_port()
     command = [sys.executable, str(ROOT / "hipsono.py"), *verb, "--port", str(port)]
-    process = subprocess.Popen(command, cwd="/", env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    process = subprocess.Popen(command, cwd="/", env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment})
     address = f"http://127.0.0.1:{port}"
     for _ in range(300):
         try:

@@ -2,20 +2,26 @@
 
 import asyncio
 import threading
+from pathlib import Path
 
 import numpy as np
 import orjson
 import pytest
 
 from datasets.files import decode_picture
+from datasets.phantom.cine import cine
 from model.anatomy import View
 from model.preprocess import find_sector, letterbox
 from model.runtime import Session
+from serving.cines import RunningCine
 from serving.engine import Engine
-from serving.live import Waiting, parse_settings
+from serving.live import StreamSettings, Waiting, parse_settings
 from serving.problems import Problem
 from serving.settings import Settings
 from tests.serving.conftest import encoded
+
+OTHER_HIP = 3_000_001
+"""Of another grade than the longitudinal sample, in another picture."""
 
 
 def test_frames_are_answered_with_their_number_and_age(client, samples):
@@ -28,6 +34,9 @@ def test_frames_are_answered_with_their_number_and_age(client, samples):
             assert answer["dropped"] == 0
             assert answer["age_ms"] > 0
             assert answer["view"]["name"] == "anterior_longitudinal"
+            stages = answer["timings_ms"]
+            assert list(stages) == ["queue", "decode", "preprocess", "network", "interpret", "total"]
+            assert stages["queue"] + stages["total"] <= answer["age_ms"] + 0.1
 
 
 def test_settings_hold_for_the_frames_that_follow(client, samples):
@@ -72,12 +81,36 @@ def test_bad_frames_and_settings_are_answered_and_the_stream_goes_on(client, sam
         '{"smoothing": "much"}',
         '{"age_years": "old"}',
         '{"laterality": "up"}',
+        '{"age_years": true}',
+        '{"age_years": -1}',
+        '{"age_years": 1e999}',
+        '{"smoothing": 0}',
+        '{"smoothing": ""}',
+        '{"spacing_mm": []}',
+        '{"spacing_mm": ""}',
+        '{"spacing_mm": [true, true]}',
+        '{"spacing_mm": ["0.1", "0.1"]}',
+        '{"spacing_mm": [0.1, 0.1, 0.1]}',
+        '{"spacing_mm": [0, 0.1]}',
+        '{"laterality": 0}',
+        '{"laterality": ""}',
+        '"steady"',
     ],
 )
 def test_impossible_settings_are_refused(text):
     with pytest.raises(Problem) as caught:
         parse_settings(text)
     assert caught.value.status == 422
+
+
+def test_every_setting_is_documented():
+    told = (Path(__file__).parents[2] / "docs" / "live.md").read_text()
+    assert [name for name in Settings.model_fields if f"`HIPSONO_{name.upper()}`" not in told] == []
+
+
+def test_null_settings_are_unset_ones():
+    text = '{"spacing_mm": null, "laterality": null, "age_years": null, "smoothing": null}'
+    assert parse_settings(text) == parse_settings("{}") == StreamSettings()
 
 
 def test_the_newest_frame_takes_the_place_of_the_waiting_one():
@@ -145,30 +178,49 @@ def test_a_cine_has_one_grade_and_settings_begin_a_new_one(client, samples):
         stream.receive_text()
         stream.send_bytes(data)
         assert orjson.loads(stream.receive_text())["cine"] | {"probabilities": 0} == {
-            "grade": answer["cine"]["grade"], "probabilities": 0, "frames": 1, "deciding_seq": 2,
+            "grade": answer["cine"]["grade"], "probabilities": 0, "frames": 1, "deciding_seq": 2, "number": 1,
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_a_cut_or_a_pause_begins_a_new_grade(app, samples, steady):
+    hip, other = samples[View.LONGITUDINAL].frame, next(iter(cine(OTHER_HIP, View.LONGITUDINAL, 1))).frame
+    running = RunningCine(app.state.engine.reader, steady)
+    told = []
+    for seq, (frame, at_s) in enumerate([(hip, 0.0), (hip, 0.03), (other, 0.06), (other, 0.09), (other, 2.0)]):
+        reading = running.read(frame, seq, at_s)
+        told.append((running.body()["number"], running.grade.frames, running.grade.deciding >= seq - 1))
+        assert running.grade.grade == reading.solar.gsus.grade
+    assert told == [(0, 1, True), (0, 2, True), (1, 1, True), (1, 2, True), (2, 1, True)]
+
+
+def test_the_frames_of_one_file_are_one_cine(app, samples):
+    running = RunningCine(app.state.engine.reader)
+    for seq, frame in enumerate([samples[View.LONGITUDINAL].frame, samples[View.INFEROMEDIAL].frame] * 2):
+        running.read(frame, seq)
+    assert (running.number, running.grade.frames) == (0, 2)
 
 
 def test_a_full_server_says_when_to_come_back(app):
     engine = app.state.engine
-    present, engine._present = engine._present, 10_000
+    present, engine._requests = engine._requests, 10_000
     try:
         with pytest.raises(Problem) as caught:
             asyncio.run(engine.run(lambda: None))
     finally:
-        engine._present = present
+        engine._requests = present
     assert caught.value.status == 503
     assert caught.value.retry_after_s
 
 
 def test_a_full_server_refuses_before_it_reads_or_routes(app, client):
     engine = app.state.engine
-    present, engine._present = engine._present, 10_000
+    present, engine._requests = engine._requests, 10_000
     try:
         refused = client.post("/v1/nothing-of-this-name", content=b"x")
         alive = client.get("/healthz")
     finally:
-        engine._present = present
+        engine._requests = present
     assert refused.status_code == 503 and refused.headers["retry-after"] and refused.headers["x-request-id"]
     assert refused.json()["title"] == "Service Unavailable"
     assert alive.status_code == 200
@@ -208,6 +260,52 @@ def test_a_core_for_each_says_the_same_as_all_for_one(samples):
         assert np.array_equal(alone.labels, beside.labels)
         for name in ("structures", "landmarks", "view", "gsus"):
             assert np.allclose(getattr(alone, name), getattr(beside, name), atol=1e-5), name
+
+
+def test_busy_streams_take_no_requests_place():
+    engine = Engine(Settings(workers=1, queue_depth=0))
+    free, turns = threading.Event(), []
+
+    async def streams_then_a_request():
+        streams = [
+            asyncio.ensure_future(engine.run_admitted(lambda k=k: free.wait(5) and turns.append(k))) for k in range(8)
+        ]
+        await asyncio.sleep(0)
+        request = asyncio.ensure_future(engine.run(lambda: turns.append("request")))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem) as refused:
+            await engine.run(lambda: None)
+        again = asyncio.ensure_future(engine.run_admitted(lambda: turns.append(0)))
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(*streams, request, again)
+        return refused.value.status
+
+    assert asyncio.run(streams_then_a_request()) == 503
+    assert turns == [*range(8), "request", 0]
+
+
+def test_work_that_nobody_waits_for_any_more_is_not_begun():
+    engine = Engine(Settings(workers=1, queue_depth=1, deadline_ms=50))
+    free, begun = threading.Event(), []
+
+    async def late_behind_another():
+        first = asyncio.ensure_future(engine.run_admitted(lambda: free.wait(5)))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem) as late:
+            await engine.run(lambda: begun.append("request"))
+        left = asyncio.ensure_future(engine.run_admitted(lambda: begun.append("stream")))
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.sleep(0)
+        free.set()
+        await first
+        await engine.run(lambda: begun.append("last"))
+        return late.value.status
+
+    assert asyncio.run(late_behind_another()) == 504
+    assert begun == ["last"]
+    assert engine.refusal() is None and not engine.session.crowded
 
 
 def test_work_past_the_deadline_still_holds_its_place():

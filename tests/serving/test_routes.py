@@ -71,6 +71,23 @@ def test_every_answer_carries_id_and_timing(client):
     assert client.get("/nowhere").headers["x-request-id"]
 
 
+def test_a_frames_time_is_told_by_stage(client, samples):
+    data = encoded(samples[View.LONGITUDINAL])
+    read = ["queue", "decode", "preprocess", "network", "interpret", "total"]
+    for route, stages in (
+        ("frames", [*read, "encode"]),
+        ("frames/overlay", [*read, "draw"]),
+        ("frames/mask", [*read, "draw"]),
+        ("frames/mask?raw=true", ["queue", "decode", "network", "draw"]),
+    ):
+        answer = client.post(f"/v1/{route}", content=data, headers=JPEG)
+        told = dict(stage.split(";dur=") for stage in answer.headers["server-timing"].split(", "))
+        assert list(told) == [*stages, "app"]
+        assert sum(float(ms) for stage, ms in told.items() if stage not in ("total", "app")) <= float(told["app"]) + 0.1
+        if route == "frames":
+            assert list(answer.json()["timings_ms"]) == read
+
+
 def test_overlay_and_mask_have_the_frame_size(client, samples):
     sample = samples[View.ILIOPECTINEAL]
     shape = sample.frame.pixels.shape[:2]

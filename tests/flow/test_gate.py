@@ -1,0 +1,114 @@
+"""What a real server refuses before it reads: bodies beyond its memory, bodies that stall, foreign pages' sockets."""
+
+import http.client
+import json
+import time
+from contextlib import ExitStack, closing, suppress
+
+import cv2
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from datasets.phantom.cine import cine
+from model.anatomy import View
+from tests.flow.conftest import started
+
+JPEG_HEAD = b"\xff\xd8\xff"
+SITE = "https://ris.example:8443"
+
+
+@pytest.fixture(scope="module")
+def picture():
+    pixels = next(iter(cine(3_000_097, View.LONGITUDINAL, 1))).frame.grey
+    return cv2.imencode(".jpg", pixels)[1].tobytes()
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """host:port of a server with room for 2 MB of bodies, each at most 1 MB, that may pause for 3 s."""
+    limits = {"HIPSONO_MAX_UPLOAD_MB": "1", "HIPSONO_MAX_BODIES_MB": "2", "HIPSONO_DEADLINE_MS": "3000"}
+    process, address = started("serve", **limits, HIPSONO_ORIGINS=json.dumps([SITE]))
+    yield address.removeprefix("http://")
+    process.terminate()
+    process.wait(timeout=20)
+
+
+def begun(address, length, sent, kind="image/jpeg"):
+    """An upload of which only the beginning has been sent."""
+    upload = http.client.HTTPConnection(address, timeout=30)
+    upload.putrequest("POST", "/v1/frames")
+    upload.putheader("Content-Type", kind)
+    upload.putheader("Content-Length", str(length))
+    upload.endheaders(sent)
+    return upload
+
+
+def post(address, picture):
+    with closing(http.client.HTTPConnection(address, timeout=30)) as one:
+        one.request("POST", "/v1/frames", picture, {"Content-Type": "image/jpeg"})
+        answer = one.getresponse()
+        return answer.status, json.loads(answer.read()), answer.headers
+
+
+def test_bodies_in_memory_are_bounded_all_together(narrow, picture):
+    part = JPEG_HEAD + bytes(900_000)
+    with ExitStack() as uploads:
+        slow = [uploads.enter_context(closing(begun(narrow, len(part) + 1, part))) for _ in range(2)]
+        before = post(narrow, picture)
+        third = uploads.enter_context(closing(begun(narrow, len(part), part)))
+        refused = third.getresponse()
+        body = json.loads(refused.read())
+        for one in slow:
+            one.send(b"\0")
+            assert one.getresponse().status == 422, "they were taken, though they are no pictures"
+    assert before[0] == 200, "what fits beside them is taken"
+    assert refused.status == 503 and refused.headers["retry-after"]
+    assert "HIPSONO_MAX_BODIES_MB" in body["detail"]
+    with closing(begun(narrow, len(part), part)) as again:
+        assert again.getresponse().status == 422, "their room was given back"
+
+
+def test_bodies_of_unknown_length_are_bounded_too(narrow):
+    part = b"dbba0\r\n" + bytes(900_000) + b"\r\n"
+    with ExitStack() as uploads:
+        chunked = []
+        for _ in range(3):
+            one = uploads.enter_context(closing(http.client.HTTPConnection(narrow, timeout=30)))
+            one.putrequest("POST", "/v1/frames")
+            one.putheader("Content-Type", "image/jpeg")
+            one.putheader("Transfer-Encoding", "chunked")
+            one.endheaders(part)
+            chunked.append(one)
+        time.sleep(1)
+        for one in chunked:
+            with suppress(OSError):
+                one.send(b"0\r\n\r\n")
+        assert sorted(one.getresponse().status for one in chunked) == [415, 415, 503]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent"), [("image/jpeg", JPEG_HEAD), ("multipart/form-data; boundary=x", b"--x\r\nContent-Disp")]
+)
+def test_a_body_that_stalls_is_given_up(narrow, kind, sent):
+    with closing(begun(narrow, 1000, sent, kind)) as stalled:
+        answer = stalled.getresponse()
+        assert answer.status == 408
+        assert "3 s" in json.loads(answer.read())["detail"]
+
+
+@pytest.mark.parametrize("route", ["stream", "watch", "nothing"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "//"])
+def test_a_foreign_page_opens_no_socket(narrow, route, origin):
+    with pytest.raises(InvalidStatus) as refused, connect(f"ws://{narrow}/v1/{route}", origin=origin):
+        pass
+    answer = refused.value.response
+    assert answer.status_code == 403
+    assert "HIPSONO_ORIGINS" in json.loads(answer.body)["detail"]
+
+
+def test_the_servers_own_page_named_pages_and_programs_open_sockets(narrow, picture):
+    for origin in (f"http://{narrow}", f"https://{narrow}", SITE, None):
+        with connect(f"ws://{narrow}/v1/stream", origin=origin) as stream:
+            stream.send(picture)
+            assert json.loads(stream.recv(timeout=30))["seq"] == 0

@@ -1,0 +1,68 @@
+"""What the viewers of a watched source are told: one bad picture ends nothing, who has left is noticed."""
+
+import time
+
+import cv2
+import numpy as np
+import orjson
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from datasets.files import FrameOptions
+from model.anatomy import View
+from serving.capture import Grab, Source, parse_size
+from serving.watch import Answer, Notice, Showing, answers, watch_router
+
+
+class Grabbed:
+    """What was grabbed, one after another."""
+
+    def __init__(self, *pictures):
+        self.pictures = pictures
+
+    def grabs(self):
+        for seq, picture in enumerate(self.pictures):
+            yield None if picture is None else Grab(picture, seq, time.perf_counter(), 0)
+
+
+def test_one_bad_picture_or_a_silence_ends_nothing(app, samples):
+    good, bad = samples[View.LONGITUDINAL].frame.grey, np.zeros((4, 4), np.uint8)
+    grabbed = Grabbed(good, bad, None, good)
+    told = list(answers(grabbed, app.state.engine.reader, FrameOptions(), "/dev/video0"))
+    assert [type(one) for one in told] == [Answer, Notice, Notice, Answer]
+    bodies = [orjson.loads(one.body) for one in told]
+    assert (bodies[1]["status"], bodies[1]["seq"]) == (500, 1)
+    assert "picture 1" in bodies[1]["detail"]
+    assert bodies[2]["watch"] == "silent" and "/dev/video0" in bodies[2]["detail"]
+    assert bodies[3]["seq"] == 3
+
+
+def test_who_has_left_is_noticed_though_nothing_is_sent():
+    showing, app = Showing(), FastAPI()
+    app.include_router(watch_router(showing))
+    with TestClient(app) as client, client.websocket_connect("/v1/watch"):
+        until = time.monotonic() + 5
+        while showing.lookers == 0 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert showing.lookers == 1
+    assert showing.lookers == 0
+
+
+def test_a_driver_is_asked_for_the_codec_before_the_size():
+    asked = Source("0", (1920, 1080), 30, "MJPG").asked()
+    named = (cv2.CAP_PROP_FOURCC, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS)
+    assert asked == tuple(zip(named, (cv2.VideoWriter.fourcc(*"MJPG"), 1920, 1080, 30), strict=True))
+    assert Source("/dev/video0").asked() == ()
+
+
+def test_size_rate_and_codec_are_asked_of_a_device_only():
+    assert parse_size("1280x720") == (1280, 720)
+    for size in ("1280", "1280x", "0x720", "1280x720x3", "-1x5"):
+        with pytest.raises(ValueError, match="WIDTHxHEIGHT"):
+            parse_size(size)
+    with pytest.raises(ValueError, match="MJPG"):
+        Source("0", codec="JPEG2")
+    for name in ("rtsp://127.0.0.1/live", "hip.mp4"):
+        with pytest.raises(ValueError, match="/dev/video0"):
+            Source(name, size=(640, 480))
