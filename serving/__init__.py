@@ -13,6 +13,7 @@ app       the HTTP routes
 cines     a cine's readings, of a file or of one that runs
 live      the WebSocket stream: the newest frame wins
 watch     a frame grabber, a network stream or a video
+wire      OpenIGTLink's connections: one peer at a time, again whenever it has left
 igtl      OpenIGTLink, listen DICOM by C-STORE, outbox results on their way back (extra `link`)
 demo      phantom cines for the viewer
 batch     files and folders -> lines
