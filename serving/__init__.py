@@ -6,6 +6,8 @@ intake    a request's bytes -> Frame, or the right refusal
 problems  every refusal as application/problem+json
 bodies    Reading -> the JSON of schema version 1
 schema    that JSON as types, for the documentation
+labels    where a label goes
+lettering every word on an annotated picture, with its place
 overlay   Reading drawn over its frame
 engine    the reader off the event loop, with a bounded queue
 gate      a full server refuses before it reads

@@ -21,6 +21,7 @@ from model.frame import MAX_SPACING_MM, Frame, Spacing, whole_frame
 from model.reading import Reader, Reading
 from serving.bodies import cine_body, encode_reading
 from serving.cines import RunningCine
+from serving.labels import Places
 from serving.overlay import draw_overlay
 from serving.wire import Peer, PeerLeft, Wire, wires
 
@@ -62,6 +63,7 @@ def link(peer: Peer, reader: Reader, known: FrameOptions) -> Iterator[Reading]:
 def _answered(wire: Wire, reader: Reader, known: FrameOptions) -> Iterator[Reading]:
     """One connection's readings: each device's frames are a cine of their own."""
     cines: dict[str, RunningCine] = {}
+    places: dict[str, Places] = {}
     images = (message for message in wire.images() if message.device_name != OVERLAY)
     for count, message in enumerate(images):
         try:
@@ -71,7 +73,7 @@ def _answered(wire: Wire, reader: Reader, known: FrameOptions) -> Iterator[Readi
             continue
         cine = cines.setdefault(message.device_name, RunningCine(reader))
         reading = cine.read(frame, count, time.perf_counter())
-        for answer in answers(message, frame, reading, cine):
+        for answer in answers(message, frame, reading, cine, places.setdefault(message.device_name, {})):
             wire.send(answer)
         yield reading
 
@@ -98,12 +100,12 @@ def frame_of_image(message: pyigtl.ImageMessage) -> Frame:
 
 
 def answers(
-    message: pyigtl.ImageMessage, frame: Frame, reading: Reading, cine: RunningCine
+    message: pyigtl.ImageMessage, frame: Frame, reading: Reading, cine: RunningCine, before: Places | None = None
 ) -> tuple[pyigtl.messages.MessageBase, ...]:
-    """Overlay, points and Reading, in the image's own world and with its time."""
+    """Overlay, points and Reading, in the image's own world and with its time; `before` is that of `draw_overlay`."""
     matrix = np.asarray(message.ijk_to_world_matrix, np.float64)
     world, at = message.world_coordinate_system, message.timestamp
-    overlay = pyigtl.ImageMessage(draw_overlay(frame, reading)[None], matrix, world, at, OVERLAY)
+    overlay = pyigtl.ImageMessage(draw_overlay(frame, reading, before)[None], matrix, world, at, OVERLAY)
     told = encode_reading(reading, cine=cine_body(cine.grade))
     if not told.isascii():  # pyigtl packs nothing else; JSON can tell all of it so
         told = json.dumps(json.loads(told)).encode()
