@@ -54,11 +54,12 @@ class Wire:
 
     def __init__(self, connected: socket.socket) -> None:
         connected.settimeout(_STALL_S)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _KEEPALIVE.items():
-            if hasattr(socket, name):
-                connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        with suppress(OSError):  # some systems refuse where the peer has left already
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in _KEEPALIVE.items():
+                if hasattr(socket, name):
+                    connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         self._socket = connected
         self._news = Condition()
         self._newest: dict[str, tuple[dict[str, Any], bytearray]] = {}
@@ -103,6 +104,7 @@ class Wire:
             raise PeerLeft("has left") from error
 
     def _take(self) -> None:
+        ending = "has left"
         try:
             while True:
                 fields = _fields_of(self._received(_HEADER_BYTES, may_wait=True))
@@ -114,10 +116,12 @@ class Wire:
                 else:
                     for start in range(0, fields["body_size"], _PIECE_BYTES):
                         self._received(min(_PIECE_BYTES, fields["body_size"] - start))
-        except PeerLeft as ending:
-            self._end(str(ending))
+        except PeerLeft as left:
+            ending = str(left)
         except OSError:
-            self._end("has left")
+            pass
+        finally:
+            self._end(ending)
 
     def _received(self, count: int, *, may_wait: bool = False) -> bytearray:
         """Exactly `count` bytes; `may_wait`: the first may take for ever."""
