@@ -6,6 +6,8 @@ intake    a request's bytes -> Frame, or the right refusal
 problems  every refusal as application/problem+json
 bodies    Reading -> the JSON of schema version 1
 schema    that JSON as types, for the documentation
+labels    where a label goes
+lettering every word on an annotated picture, with its place
 overlay   Reading drawn over its frame
 engine    the reader off the event loop, with a bounded queue
 gate      a full server refuses before it reads
@@ -15,6 +17,7 @@ live      the WebSocket stream: the newest frame wins
 sockets   what the WebSocket routes share
 stages    where a frame's time goes
 watch     what `capture` takes off a frame grabber, a network stream or a video, shown and told
+wire      OpenIGTLink's connections: one peer at a time, again whenever it has left
 igtl      OpenIGTLink, listen DICOM by C-STORE, outbox results on their way back (extra `link`)
 demo      phantom cines for the viewer
 batch     files and folders -> lines

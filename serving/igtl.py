@@ -1,13 +1,13 @@
 """OpenIGTLink: an IMAGE in, the annotated IMAGE, its landmarks as POINT and its Reading as STRING out.
 
 So 3D Slicer and PLUS connect: `hipsono igtl --connect` goes to a PLUS server or to Slicer, `--listen` waits for one.
-The newest image of each device wins; pyigtl keeps no older one.
+The newest image of each device wins, and the next is taken once the peer has its answer.
 """
 
+import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,24 +21,17 @@ from model.frame import MAX_SPACING_MM, Frame, Spacing, whole_frame
 from model.reading import Reader, Reading
 from serving.bodies import cine_body, encode_reading
 from serving.cines import RunningCine
+from serving.labels import Places
 from serving.overlay import draw_overlay
+from serving.wire import Peer, PeerLeft, Wire, wires
 
 OVERLAY, POINTS, READING = "hipsono_overlay", "hipsono_points", "hipsono_reading"
 SOURCE: Final = "openigtlink"
-_POLL_S: Final = 0.002
 _STRING_BYTES: Final = 65_535
+_FAR_MM: Final = 1e6
 _WHITE: Final = (255, 255, 255, 255)
 
 Matrix = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Where the other end is. `listen`: wait for it on this address instead of calling it."""
-
-    host: str
-    port: int
-    listen: bool = False
 
 
 def parse_peer(connect: str | None, listen: int | None, host: str) -> Peer:
@@ -48,41 +41,41 @@ def parse_peer(connect: str | None, listen: int | None, host: str) -> Peer:
     if connect is None:
         return Peer(host, listen or 0, listen=True)
     name, _, port = connect.rpartition(":")
-    if not name or not port.isdigit():
+    if not name or not port.isdecimal():
         raise ValueError(f"--connect is HOST:PORT, such as 127.0.0.1:18944; got {connect!r}")
-    return Peer(name, int(port))
+    return Peer(name.strip("[]"), int(port))
 
 
 def link(peer: Peer, reader: Reader, known: FrameOptions) -> Iterator[Reading]:
     """Answers every newest image of the peer, for as long as it is iterated; yields what was told.
 
-    Raises OSError where the port cannot be listened on. An image that cannot be read is passed over, with its reason
-    on stderr.
+    A peer that leaves is waited for, or called again. Raises OSError where the address cannot be listened on. An image
+    that cannot be read is passed over, with its reason on stderr.
     """
-    ends = _listening(peer) if peer.listen else pyigtl.OpenIGTLinkClient(peer.host, peer.port)
+    for wire in wires(peer):
+        with wire:
+            try:
+                yield from _answered(wire, reader, known)
+            except PeerLeft as ending:
+                sys.stderr.write(f"hipsono: the peer {ending}\n")
+
+
+def _answered(wire: Wire, reader: Reader, known: FrameOptions) -> Iterator[Reading]:
+    """One connection's readings: each device's frames are a cine of their own."""
     cines: dict[str, RunningCine] = {}
-    count = 0
-    try:
-        while True:
-            images = [m for m in ends.get_latest_messages() if isinstance(m, pyigtl.ImageMessage)]
-            for message in images:
-                if message.device_name == OVERLAY:
-                    continue
-                try:
-                    frame = known.apply(frame_of_image(message))
-                except UnreadableFile as error:
-                    sys.stderr.write(f"hipsono: {error}\n")
-                    continue
-                cine = cines.setdefault(message.device_name, RunningCine(reader))
-                reading = cine.read(frame, count, time.perf_counter())
-                for answer in answers(message, frame, reading, cine):
-                    ends.send_message(answer, wait=False)
-                count += 1
-                yield reading
-            if not images:
-                time.sleep(_POLL_S)
-    finally:
-        ends.stop()
+    places: dict[str, Places] = {}
+    images = (message for message in wire.images() if message.device_name != OVERLAY)
+    for count, message in enumerate(images):
+        try:
+            frame = known.apply(frame_of_image(message))
+        except UnreadableFile as error:
+            sys.stderr.write(f"hipsono: {error}\n")
+            continue
+        cine = cines.setdefault(message.device_name, RunningCine(reader))
+        reading = cine.read(frame, count, time.perf_counter())
+        for answer in answers(message, frame, reading, cine, places.setdefault(message.device_name, {})):
+            wire.send(answer)
+        yield reading
 
 
 def frame_of_image(message: pyigtl.ImageMessage) -> Frame:
@@ -91,26 +84,31 @@ def frame_of_image(message: pyigtl.ImageMessage) -> Frame:
     Its scale is the matrix'; that of an identity matrix is no scale, since it is what uncalibrated senders give.
     """
     pixels = np.asarray(message.image)
-    flat = pixels[0] if pixels.ndim >= 3 else pixels
+    flat = pixels[0] if pixels.ndim >= 3 and len(pixels) else pixels
     if flat.dtype != np.uint8 or flat.ndim not in (2, 3) or (flat.ndim == 3 and flat.shape[2] not in (1, 3, 4)):
         told = f"an image of 8 bits, grey or RGB, was expected, got {flat.dtype} of shape {pixels.shape}"
         raise UnreadableFile(message.device_name, told, "let the sender convert it")
     check_size(message.device_name, flat.shape[1], flat.shape[0])
     grey = flat[..., 0] if flat.ndim == 3 and flat.shape[2] == 1 else flat
     picture = np.ascontiguousarray(grey if grey.ndim == 2 else grey_if_colourless(np.ascontiguousarray(grey[..., :3])))
-    spacing = _spacing_of(np.asarray(message.ijk_to_world_matrix, np.float64))
+    matrix = np.asarray(message.ijk_to_world_matrix, np.float64)
+    if not np.abs(matrix).max() < _FAR_MM:
+        raise UnreadableFile(message.device_name, "its matrix places it nowhere", "let the sender give one in mm")
+    spacing = _spacing_of(matrix)
     regions = whole_frame(flat.shape[1], flat.shape[0], spacing) if spacing else ()
     return Frame(picture, regions, SOURCE if spacing else None, message.device_name)
 
 
 def answers(
-    message: pyigtl.ImageMessage, frame: Frame, reading: Reading, cine: RunningCine
+    message: pyigtl.ImageMessage, frame: Frame, reading: Reading, cine: RunningCine, before: Places | None = None
 ) -> tuple[pyigtl.messages.MessageBase, ...]:
-    """Overlay, points and Reading, in the image's own world and with its time."""
+    """Overlay, points and Reading, in the image's own world and with its time; `before` is that of `draw_overlay`."""
     matrix = np.asarray(message.ijk_to_world_matrix, np.float64)
     world, at = message.world_coordinate_system, message.timestamp
-    overlay = pyigtl.ImageMessage(draw_overlay(frame, reading)[None], matrix, world, at, OVERLAY)
+    overlay = pyigtl.ImageMessage(draw_overlay(frame, reading, before)[None], matrix, world, at, OVERLAY)
     told = encode_reading(reading, cine=cine_body(cine.grade))
+    if not told.isascii():  # pyigtl packs nothing else; JSON can tell all of it so
+        told = json.dumps(json.loads(told)).encode()
     text = told.decode() if len(told) <= _STRING_BYTES else '{"detail": "the reading is too long for a STRING message"}'
     out = (overlay, pyigtl.StringMessage(text, at, READING))
     if not reading.landmarks:
@@ -139,7 +137,3 @@ def _spacing_of(matrix: Matrix) -> Spacing | None:
     column, row = (float(np.linalg.norm(matrix[:3, k])) for k in (0, 1))
     told = 0 < row <= MAX_SPACING_MM and 0 < column <= MAX_SPACING_MM
     return (row, column) if told and (row, column) != (1.0, 1.0) else None
-
-
-def _listening(peer: Peer) -> pyigtl.OpenIGTLinkServer:
-    return pyigtl.OpenIGTLinkServer(peer.port, local_server=peer.host == "127.0.0.1", iface=peer.host)

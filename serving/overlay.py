@@ -1,4 +1,7 @@
-"""A Reading drawn over its frame: outlines, points, targets with clearance, the capsule's distance, the grade."""
+"""A Reading drawn over its frame: outlines, points, targets with clearance, the capsule's distance, the grade, a ruler.
+
+Words go where they cover neither anatomy nor each other, as far as there is room (`lettering`, `labels`).
+"""
 
 from typing import Final
 
@@ -6,26 +9,37 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.anatomy import landmark, structure
+from model.anatomy import structure
 from model.frame import Frame
-from model.reading import NOTICE, Reading
+from model.reading import FrameInfo, Reading
+from serving.labels import Places
+from serving.lettering import DIM, FONT, SAFETY, WEIGHT, WHITE, YELLOW, Colour, Line, lettering, ruler_of, unit_of
 
 Rgb = NDArray[np.uint8]
 
-_SAFETY: Final = {"danger": (255, 70, 70), "caution": (255, 190, 60), "clear": (90, 220, 130), None: (200, 200, 200)}
-_WHITE: Final = (245, 245, 245)
-_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
+_TINT: Final = 0.22
+_SHADE: Final = 0.9
+_FRACTION: Final = 4
+"""Bits below the pixel that OpenCV's lines are drawn with."""
 
 
-def draw_overlay(frame: Frame, reading: Reading) -> Rgb:
-    """The annotated picture (H, W, 3) RGB."""
-    canvas = np.repeat(frame.pixels[..., None], 3, axis=2) if frame.colour is None else frame.pixels.copy()
-    scale = max(frame.width, frame.height, 640) / 800
-    _structures(canvas, reading)
-    _measurements(canvas, reading, scale)
-    _targets(canvas, reading, scale)
-    _landmarks(canvas, reading, scale)
-    _banner(canvas, reading, scale)
+def draw_overlay(frame: Frame, reading: Reading, before: Places | None = None) -> Rgb:
+    """The annotated picture (H, W, 3) RGB. One `before` for all frames of a stream keeps its labels from jumping."""
+    grey = frame.colour is None
+    canvas = np.asarray(cv2.cvtColor(frame.pixels, cv2.COLOR_GRAY2RGB) if grey else frame.pixels.copy(), np.uint8)
+    unit = unit_of(reading.frame)
+    _structures(canvas, reading, unit)
+    _ruler(canvas, reading.frame, unit)
+    _span(canvas, reading, unit)
+    for target in reading.targets:
+        _target(canvas, (round(target.x), round(target.y)), unit, SAFETY[target.safety])
+    lines = lettering(reading, before)
+    for line in lines:
+        _lead(canvas, line, unit)
+    for point in reading.landmarks:
+        _cross(canvas, (round(point.x), round(point.y)), unit)
+    for line in lines:
+        _write(canvas, line)
     return canvas
 
 
@@ -42,72 +56,73 @@ def encode_jpeg(frame: Frame, quality: int = 90) -> bytes:
     return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
 
 
-def _structures(canvas: Rgb, reading: Reading) -> None:
-    tinted = canvas.copy()
+def _structures(canvas: Rgb, reading: Reading, unit: float) -> None:
     for found in reading.structures:
-        parts = [np.round(part * 16).astype(np.int32) for part in found.contours]
-        cv2.fillPoly(tinted, parts, structure(found.name).colour, cv2.LINE_AA, shift=4)
-    cv2.addWeighted(tinted, 0.22, canvas, 0.78, 0, dst=canvas)
+        x0, y0 = (max(int(low), 0) for low in found.bbox[:2])
+        part = canvas[y0 : int(found.bbox[3]) + 2, x0 : int(found.bbox[2]) + 2]
+        tinted, colour = part.copy(), structure(found.name).colour
+        inside = [np.round((outline - [x0, y0]) * 2**_FRACTION).astype(np.int32) for outline in found.contours]
+        cv2.fillPoly(tinted, inside, colour, cv2.LINE_AA, shift=_FRACTION)
+        part[:] = cv2.addWeighted(tinted, _TINT, part, 1 - _TINT, 0)
     for found in reading.structures:
-        parts = [np.round(part * 16).astype(np.int32) for part in found.contours]
-        cv2.polylines(canvas, parts, True, structure(found.name).colour, 1, cv2.LINE_AA, shift=4)
+        outlines = [np.round(outline * 2**_FRACTION).astype(np.int32) for outline in found.contours]
+        colour = structure(found.name).colour
+        cv2.polylines(canvas, outlines, True, colour, _thick(1.2 * unit), cv2.LINE_AA, shift=_FRACTION)
 
 
-def _landmarks(canvas: Rgb, reading: Reading, scale: float) -> None:
-    """Crosses, with labels pushed outward from the picture's middle so that they do not cover the anatomy."""
-    taken: list[tuple[int, int, int, int]] = []
-    for point in sorted(reading.landmarks, key=lambda p: p.y):
-        centre = (round(point.x), round(point.y))
-        cv2.drawMarker(canvas, centre, (0, 0, 0), cv2.MARKER_CROSS, round(13 * scale) + 2, 3, cv2.LINE_AA)
-        cv2.drawMarker(canvas, centre, _WHITE, cv2.MARKER_CROSS, round(13 * scale), 1, cv2.LINE_AA)
-        _label(canvas, landmark(point.name).title, centre, 0.42 * scale, taken)
+def _ruler(canvas: Rgb, info: FrameInfo, unit: float) -> None:
+    ruler = ruler_of(info)
+    if ruler is None:
+        return
+    for k, y in enumerate(np.arange(ruler.y0, ruler.y1 + 0.5, ruler.step_px)):
+        ends = (round(ruler.x - (5 if k % 2 else 9) * unit), round(y)), (round(ruler.x - 1), round(y))
+        cv2.line(canvas, *ends, (0, 0, 0), 3 * _thick(unit), cv2.LINE_AA)
+        cv2.line(canvas, *ends, WHITE, _thick(unit), cv2.LINE_AA)
 
 
-def _label(canvas: Rgb, text: str, at: tuple[int, int], size: float, taken: list[tuple[int, int, int, int]]) -> None:
-    (width, height), _ = cv2.getTextSize(text, _FONT, size, 1)
-    x = int(np.clip(at[0] + 10, 2, canvas.shape[1] - width - 2))
-    y = int(np.clip(at[1] - 14, height + 2, canvas.shape[0] - 4))
-    while any(x < b[2] and b[0] < x + width and y - height < b[3] and b[1] < y for b in taken) and y > 2 * height:
-        y -= height + 4
-    taken.append((x, y - height, x + width, y))
-    cv2.line(canvas, at, (x, y), _WHITE, 1, cv2.LINE_AA)
-    _text(canvas, text, (x, y), size, _WHITE)
-
-
-def _text(canvas: Rgb, text: str, at: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
-    cv2.putText(canvas, text, at, _FONT, size, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(canvas, text, at, _FONT, size, colour, 1, cv2.LINE_AA)
-
-
-def _targets(canvas: Rgb, reading: Reading, scale: float) -> None:
-    for target in reading.targets:
-        centre, colour = (round(target.x), round(target.y)), _SAFETY[target.safety]
-        cv2.circle(canvas, centre, round(9 * scale), colour, 2, cv2.LINE_AA)
-        cv2.circle(canvas, centre, 2, colour, -1, cv2.LINE_AA)
-        known = [c for c in target.clearances if c.distance_mm is not None]
-        told = ", ".join(f"{c.structure.split('_')[1]} {c.distance_mm:.1f} mm" for c in known) or "no scale"
-        words = f"target: {target.safety or 'clearance unknown'} ({told})"
-        (width, height), _ = cv2.getTextSize(words, _FONT, 0.45 * scale, 1)
-        x = int(np.clip(centre[0] - width / 2, 2, max(canvas.shape[1] - width - 2, 2)))
-        y = int(np.clip(centre[1] + 26 * scale, height, canvas.shape[0] - round(26 * scale)))
-        _text(canvas, words, (x, y), 0.45 * scale, colour)
-
-
-def _measurements(canvas: Rgb, reading: Reading, scale: float) -> None:
+def _span(canvas: Rgb, reading: Reading, unit: float) -> None:
     for one in reading.measurements:
         if one.name == "capsule_distance" and one.value is not None:
-            ends = [(round(x), round(y)) for x, y in one.points_xy]
-            cv2.line(canvas, ends[0], ends[1], (255, 255, 120), 2, cv2.LINE_AA)
-            at = (ends[0][0] + 6, ends[0][1] + round(22 * scale))
-            _text(canvas, f"{one.value:.1f} mm", at, 0.5 * scale, (255, 255, 120))
+            start, end = [(round(x), round(y)) for x, y in one.points_xy]
+            cv2.line(canvas, start, end, YELLOW, _thick(2 * unit), cv2.LINE_AA)
 
 
-def _banner(canvas: Rgb, reading: Reading, scale: float) -> None:
-    gsus = reading.solar.gsus
-    view = str(reading.view.name).replace("_", " ")
-    told = f"SOLAR GSUS {gsus.grade}: {gsus.review or gsus.evidence}"
-    graded = told if gsus.grade is not None else f"not graded: {gsus.reason}"
-    bottom = canvas.shape[0] - round(8 * scale)
-    _text(canvas, f"{view} ({reading.view.confidence:.2f})   {graded}", (8, bottom), 0.45 * scale, _WHITE)
-    (width, height), _ = cv2.getTextSize(NOTICE, _FONT, 0.38 * scale, 1)
-    _text(canvas, NOTICE, (canvas.shape[1] - width - 8, height + 8), 0.38 * scale, (255, 200, 120))
+def _target(canvas: Rgb, at: tuple[int, int], unit: float, colour: Colour) -> None:
+    cv2.circle(canvas, at, round(9 * unit), colour, _thick(2 * unit), cv2.LINE_AA)
+    cv2.circle(canvas, at, _thick(2 * unit), colour, -1, cv2.LINE_AA)
+
+
+def _cross(canvas: Rgb, at: tuple[int, int], unit: float) -> None:
+    arm, thick = round(13 * unit), _thick(unit)
+    cv2.drawMarker(canvas, at, (0, 0, 0), cv2.MARKER_CROSS, arm + 2 * thick, 3 * thick, cv2.LINE_AA)
+    cv2.drawMarker(canvas, at, WHITE, cv2.MARKER_CROSS, arm, thick, cv2.LINE_AA)
+
+
+def _lead(canvas: Rgb, line: Line, unit: float) -> None:
+    if line.of is None:
+        return
+    x0, y0, x1, y1 = line.box
+    start = (round(line.of[0]), round(line.of[1]))
+    end = (round(min(max(start[0], x0), x1)), round(min(max(start[1], y0), y1)))
+    cv2.line(canvas, start, end, (0, 0, 0), 3 * _thick(unit), cv2.LINE_AA)
+    cv2.line(canvas, start, end, DIM, _thick(unit), cv2.LINE_AA)
+
+
+def _write(canvas: Rgb, line: Line) -> None:
+    """Letters on their own shade: readable on any picture."""
+    shade = max(2, round(3 * line.size))
+    x0, y0 = (max(int(low) - shade, 0) for low in line.box[:2])
+    x1, y1 = (max(int(high) + shade + 2, 0) for high in line.box[2:])
+    part = canvas[y0:y1, x0:x1]
+    if not part.size:
+        return  # a picture too small for its words
+    letters = np.zeros(part.shape[:2], np.uint8)
+    cv2.putText(letters, line.text, (line.at[0] - x0, line.at[1] - y0), FONT, line.size, 255, WEIGHT, cv2.LINE_AA)
+    around = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * shade + 1, 2 * shade + 1)))
+    ink = letters[..., None].astype(np.float32) / 255
+    left = (1 - ink) * (1 - around[..., None].astype(np.float32) * (_SHADE / 255))
+    part[:] = np.rint(part * left + ink * np.array(line.colour, np.float32))
+
+
+def _thick(width: float) -> int:
+    return max(1, round(width))

@@ -112,7 +112,7 @@ def watch(
 def igtl(
     connect: Annotated[str | None, typer.Option(help="HOST:PORT of a PLUS server or of Slicer.")] = None,
     listen: Annotated[int | None, typer.Option(help="Port to wait on; 18944 is usual.")] = None,
-    host: HostOption = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to wait on; 0.0.0.0 is every one of this machine.")] = "127.0.0.1",
     spacing_mm: Annotated[str | None, typer.Option(help="ROW,COL in mm per pixel; else the image's matrix.")] = None,
     laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
     age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
@@ -131,6 +131,7 @@ def igtl(
     say(f"hipsono answers OpenIGTLink images {'on' if peer.listen else 'from'} {peer.host}:{peer.port}")
     for reading in link(peer, Reader(Session(model or STARTER)), known):
         sys.stdout.write(f"{reading.view.name} {reading.solar.gsus.grade}\n")
+        sys.stdout.flush()
 
 
 @app.command()

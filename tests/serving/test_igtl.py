@@ -1,0 +1,57 @@
+"""An address, an image message, and what is answered."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyigtl
+import pytest
+
+from datasets.picture import UnreadableFile
+from model.anatomy import View
+from serving.cines import RunningCine
+from serving.igtl import READING, answers, frame_of_image, parse_peer
+from serving.wire import Peer, wires
+
+
+@pytest.mark.parametrize(
+    ("connect", "listen", "told"),
+    [
+        (None, 70_000, "1 to 65535"),
+        ("localhost:0", None, "1 to 65535"),
+        ("localhost", None, "HOST:PORT"),
+        (None, None, "one of them"),
+        ("localhost:18944", 18944, "one of them"),
+    ],
+)
+def test_a_wrong_address_is_refused(connect, listen, told):
+    with pytest.raises(ValueError, match=told):
+        parse_peer(connect, listen, "127.0.0.1")
+
+
+def test_addresses_of_both_kinds_are_parsed():
+    assert parse_peer("slicer.local:18944", None, "") == Peer("slicer.local", 18944)
+    assert parse_peer("[::1]:18944", None, "") == Peer("::1", 18944)
+    assert parse_peer(None, 18944, "0.0.0.0") == Peer("0.0.0.0", 18944, listen=True)
+
+
+def test_a_name_that_is_nobodys_cannot_be_listened_on():
+    with pytest.raises(OSError, match=r"cannot listen on no\.such\.host\.invalid:18944"):
+        next(wires(Peer("no.such.host.invalid", 18944, listen=True)))
+
+
+@pytest.mark.parametrize("far", [1e12, np.nan])
+def test_an_image_that_is_nowhere_is_refused(far):
+    message = pyigtl.ImageMessage(np.zeros((1, 64, 64), np.uint8), np.diag([far, 1, 1, 1]), device_name="far")
+    with pytest.raises(UnreadableFile, match="matrix"):
+        frame_of_image(message)
+
+
+def test_words_outside_ascii_are_told_in_ascii(app, samples):
+    message = pyigtl.ImageMessage(samples[View.LONGITUDINAL].frame.grey[None], np.diag([0.17, 0.17, 1, 1]))
+    frame, cine = frame_of_image(message), RunningCine(app.state.engine.reader)
+    reading = cine.read(frame, 0)
+    trained = replace(reading, model=replace(reading.model, trained_on="Hüften aus Zürich"))
+    told = {answer.device_name: answer for answer in answers(message, frame, trained, cine)}
+    assert told[READING].pack()
+    assert json.loads(told[READING].string)["model"]["trained_on"] == "Hüften aus Zürich"
