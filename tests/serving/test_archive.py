@@ -245,6 +245,26 @@ def test_pictures_that_we_annotated_are_not_read_again(tmp_path):
     assert [one.reason for one in plan.failures] == ["an annotated picture that hipsono made"]
 
 
+def test_another_scale_or_age_makes_another_object(tmp_path):
+    """A PACS answers success to a UID that it has, and keeps the old object."""
+    dicom(tmp_path / "hip.dcm", GRADED, View.LONGITUDINAL)
+    (study,) = make_plan(tmp_path).studies
+    reader, results = Reader(Session()), frozenset(Result)
+
+    def uids(known):
+        return {
+            kind: result.SOPInstanceUID
+            for kind, result in read_study(study, reader, Asked(known, results=results)).results
+        }
+
+    plain, again, older, larger = (
+        uids(known)
+        for known in (FrameOptions(), FrameOptions(), FrameOptions(age_years=3.0), FrameOptions(spacing_mm=(0.2, 0.2)))
+    )
+    assert plain == again and len(plain) == len(Result)
+    assert all(len({told[kind] for told in (plain, older, larger)}) == 3 for kind in plain)
+
+
 def test_a_cine_too_long_to_be_segmented_is_told(tmp_path, monkeypatch):
     dicom(tmp_path / "hip.dcm", GRADED, View.LONGITUDINAL, 3)
     (study,) = make_plan(tmp_path).studies
