@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
-    CodedConcept,
     ComprehensiveSR,
     CoordinatesForMeasurement,
     DeviceObserverIdentifyingAttributes,
@@ -23,7 +22,6 @@ from highdicom.sr import (
     ObserverContext,
     PlanarROIMeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
-    RelationshipTypeValues,
     SourceImageForMeasurementGroup,
     SourceImageForRegion,
     TextContentItem,
@@ -41,8 +39,17 @@ from model.measure import Measurement as Measured
 from model.measure import Target
 from model.reading import NOTICE, Reading
 from serving.about import VERSION
-from serving.dicom_out.codes import ARTIFICIAL_INTELLIGENCE, HIP_JOINT, SIDES, Term, landmark_term, private
+from serving.dicom_out.codes import (
+    ARTIFICIAL_INTELLIGENCE,
+    FRAMES_ANALYSED,
+    HIP_JOINT,
+    SIDES,
+    Term,
+    landmark_term,
+    private,
+)
 from serving.dicom_out.origin import MAKER, Kind, Making, algorithm_words, completed, result_uid, take_over, tell_when
+from serving.dicom_out.rows import COUNT, MILLIMETRE, PERCENT, coded, grade_words, number, quality, texts
 
 KIND: Final = Kind(ComprehensiveSRStorage, "SR", 9102, "Hip reading")
 _REPORT: Final = Term("126000", "DCM", "Imaging Measurement Report")
@@ -50,10 +57,6 @@ _PROCEDURE: Final = Term("16310003", "SCT", "Diagnostic ultrasonography")
 _DEVICE: Final = Term("121007", "DCM", "Device")
 _DISTANCE: Final = Term("121206", "DCM", "Distance")
 _PATH: Final = Term("121055", "DCM", "Path")
-_MILLIMETRE: Final = Term("mm", "UCUM", "millimeter")
-_PERCENT: Final = Term("%", "UCUM", "percent")
-_COUNT: Final = Term("1", "UCUM", "no units")
-_NOT_GRADABLE: Final = "not gradable"
 
 Group = PlanarROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
 
@@ -91,9 +94,9 @@ def build_sr(origin: Dataset, looked: Looked, side: Laterality, making: Making) 
     groups += [group for reading in looked.shown for group in about.groups(reading, looked.age_years)]
     report = MeasurementReport(
         ObservationContext(observer_device_context=_observer(making)),
-        _coded(_PROCEDURE),
+        coded(_PROCEDURE),
         imaging_measurements=groups,
-        title=_coded(_REPORT),
+        title=coded(_REPORT),
         referenced_images=[origin],
     )
     result = ComprehensiveSR(
@@ -120,20 +123,17 @@ class _About:
     def __init__(self, origin: Dataset, side: Laterality, making: Making) -> None:
         self._origin, self._making = origin, making
         laterality = SIDES.get(side)
-        self._site = [FindingSite(_coded(HIP_JOINT), laterality=None if laterality is None else _coded(laterality))]
-        self._algorithm = AlgorithmIdentification(
-            *algorithm_words(making.model), family=_coded(ARTIFICIAL_INTELLIGENCE)
-        )
+        self._site = [FindingSite(coded(HIP_JOINT), laterality=None if laterality is None else coded(laterality))]
+        self._algorithm = AlgorithmIdentification(*algorithm_words(making.model), family=coded(ARTIFICIAL_INTELLIGENCE))
 
     def overview(self, looked: Looked) -> Group:
         """The frames that were looked at, and their grade together."""
         counts = {"frames_analysed": len(looked.frames), "frames_graded": looked.cine.frames}
         counts |= {f"frames_{view}": count for view, count in looked.views}
-        numbers = [_number(private(name, _words(name).capitalize()), count, _COUNT) for name, count in counts.items()]
-        grade = _quality("cine_gsus", "SOLAR gsus over these frames", _told_grade(looked.cine.grade))
-        texts = _texts({"cine_reason": ("SOLAR gsus over these frames: why not", _why_not(looked))})
-        term = private("frames_analysed", "Frames analysed")
-        return self._whole(term, "frames analysed", looked.frames, _Told(numbers, [grade], texts))
+        numbers = [number(private(name, _words(name).capitalize()), count, COUNT) for name, count in counts.items()]
+        grade = quality("cine_gsus", "SOLAR gsus over these frames", grade_words(looked.cine.grade))
+        notes = texts({"cine_reason": ("SOLAR gsus over these frames: why not", _why_not(looked))})
+        return self._whole(FRAMES_ANALYSED, "frames analysed", looked.frames, _Told(numbers, [grade], notes))
 
     def groups(self, reading: Reading, age_years: float | None) -> list[Group]:
         """A group a landmark, distance and target, and one for the grades of a frame that could carry them."""
@@ -150,38 +150,36 @@ class _About:
             referenced_region=ImageRegion(
                 "POINT", self._corners(reading, np.array([[point.x, point.y]])), self._frame_of(reading)
             ),
-            finding_type=_coded(landmark_term(landmark(point.name))),
+            finding_type=coded(landmark_term(landmark(point.name))),
             algorithm_id=self._algorithm,
             finding_sites=self._site,
-            measurements=[_number(private("confidence", "Confidence"), 100 * point.confidence, _PERCENT)],
+            measurements=[number(private("confidence", "Confidence"), 100 * point.confidence, PERCENT)],
         )
 
     def _distance(self, reading: Reading, one: Measured, age_years: float | None) -> Group:
         assert one.value is not None, "only measures with a value are told"
         path = CoordinatesForMeasurement(
-            "POLYLINE", self._corners(reading, one.points_xy), self._frame_of(reading), purpose=_coded(_PATH)
+            "POLYLINE", self._corners(reading, one.points_xy), self._frame_of(reading), purpose=coded(_PATH)
         )
-        told = [Measurement(_coded(_DISTANCE), round(one.value, 2), _coded(_MILLIMETRE), referenced_coordinates=[path])]
+        told = [Measurement(coded(_DISTANCE), round(one.value, 2), coded(MILLIMETRE), referenced_coordinates=[path])]
         if one.spread is not None:
-            told.append(_number(private("spread", "SD of the distance"), one.spread, _MILLIMETRE))
+            told.append(number(private("spread", "SD of the distance"), one.spread, MILLIMETRE))
         if one.name == "capsule_distance" and age_years is not None:
             percentile = capsule_percentile(one.value, age_years, GradeRules())
-            told.append(_number(private("capsule_percentile", "Percentile of healthy hips"), percentile, _PERCENT))
+            told.append(number(private("capsule_percentile", "Percentile of healthy hips"), percentile, PERCENT))
         term = private(one.name, _words(one.name).capitalize())
         return self._whole(term, f"measurement {one.name}", [reading.frame.index], _Told(told))
 
     def _target(self, reading: Reading, target: Target) -> Group:
         numbers = [
-            _number(
-                private(f"to_{one.structure}", f"Distance to {_words(one.structure)}"), one.distance_mm, _MILLIMETRE
-            )
+            number(private(f"to_{one.structure}", f"Distance to {_words(one.structure)}"), one.distance_mm, MILLIMETRE)
             for one in target.clearances
             if one.distance_mm is not None
         ]
-        safety = [] if target.safety is None else [_quality("safety", "Safety", target.safety)]
-        texts = _texts({"safety_reason": ("Safety: why not", target.reason)})
+        safety = [] if target.safety is None else [quality("safety", "Safety", target.safety)]
+        notes = texts({"safety_reason": ("Safety: why not", target.reason)})
         term = private(target.name, _words(target.name).capitalize())
-        return self._whole(term, f"target {target.name}", [reading.frame.index], _Told(numbers, safety, texts))
+        return self._whole(term, f"target {target.name}", [reading.frame.index], _Told(numbers, safety, notes))
 
     def _grades(self, reading: Reading) -> Group:
         """Every grade, or that there is none, with the reasons; and whether a person is asked to look."""
@@ -190,29 +188,29 @@ class _About:
             "gsus": gsus.grade, "pdus_literal": pdus.literal, "pdus_calibrated": pdus.calibrated,
             "combined": combined.grade,
         }  # fmt: skip
-        qualities = [_quality(name, f"SOLAR {_words(name)}", _told_grade(grade)) for name, grade in grades.items()]
+        qualities = [quality(name, f"SOLAR {_words(name)}", grade_words(grade)) for name, grade in grades.items()]
         review = combined.reason if gsus.grade is not None else None
         if review is not None:
-            qualities.append(_quality("review", "Review by a person", "asked for"))
-        texts = _texts({
+            qualities.append(quality("review", "Review by a person", "asked for"))
+        notes = texts({
             "review_reason": ("Review by a person: why", review),
             "gsus_reason": ("SOLAR gsus: why not", gsus.reason),
             "pdus_reason": ("SOLAR pdus: why not", pdus.reason),
             "gsus_evidence": ("SOLAR gsus: evidence", gsus.evidence),
         })  # fmt: skip
         numbers = [
-            _number(private(f"probability_{grade}", f"Probability of grade {grade}"), 100 * share, _PERCENT)
+            number(private(f"probability_{grade}", f"Probability of grade {grade}"), 100 * share, PERCENT)
             for grade, share in enumerate(gsus.probabilities)
         ]
         term = private("solar", "SOLAR synovitis score")
-        return self._whole(term, "solar", [reading.frame.index], _Told(numbers, qualities, texts))
+        return self._whole(term, "solar", [reading.frame.index], _Told(numbers, qualities, notes))
 
     def _whole(self, finding: Term, what: str, frames: Sequence[int], told: _Told) -> Group:
         """A group on whole frames."""
         origin = self._origin
         group = MeasurementsAndQualitativeEvaluations(
             self._tracking(what, frames),
-            finding_type=_coded(finding),
+            finding_type=coded(finding),
             algorithm_id=self._algorithm,
             finding_sites=self._site,
             measurements=list(told.numbers) or None,
@@ -252,28 +250,7 @@ def _observer(making: Making) -> ObserverContext:
         model_name=model.name,
         serial_number=model.sha256[:16],
     )
-    return ObserverContext(_coded(_DEVICE), device)
-
-
-def _number(name: Term, value: float, unit: Term) -> Measurement:
-    return Measurement(_coded(name), round(value, 2), _coded(unit))
-
-
-def _quality(name: str, title: str, value: str) -> QualitativeEvaluation:
-    return QualitativeEvaluation(_coded(private(name, title)), _coded(private(value.replace(" ", "_"), value)))
-
-
-def _texts(told: dict[str, tuple[str, str | None]]) -> list[TextContentItem]:
-    """A row a name that has something to say, with its title."""
-    return [
-        TextContentItem(_coded(private(name, title)), text, RelationshipTypeValues.CONTAINS)
-        for name, (title, text) in told.items()
-        if text
-    ]
-
-
-def _told_grade(grade: int | None) -> str:
-    return _NOT_GRADABLE if grade is None else f"grade {grade}"
+    return ObserverContext(coded(_DEVICE), device)
 
 
 def _why_not(looked: Looked) -> str | None:
@@ -287,7 +264,3 @@ def _why_not(looked: Looked) -> str | None:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _coded(term: Term) -> CodedConcept:
-    return CodedConcept(term.value, term.scheme, term.meaning)

@@ -129,6 +129,12 @@ def test_a_report_without_a_row_is_caught(report, of, code, told):
     assert any(told in fault for fault in sr_faults(report, of[0]))
 
 
+def test_a_report_that_does_not_list_the_frames_looked_at_is_caught(report, of):
+    (measured,) = (item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "126010")
+    del measured.ContentSequence[0]
+    assert sr_faults(report, of[0]) == ("no list of the frames that were looked at",)
+
+
 def images(items):
     for item in items:
         yield from item.get("ReferencedSOPSequence") or ()
