@@ -107,7 +107,7 @@ class _Beside:
 def _learned(folder: Path) -> dict[tuple[str, str], int]:
     """Of every hip with frames that ask for review the likeliest grade over them, as over the frames that do not."""
     path = folder / "readings.parquet"
-    if not path.is_file():
+    if not path.is_file() or "gsus_review" not in pq.read_schema(path).names:
         return {}
     under_review = pc.field("gsus").is_valid() & pc.field("gsus_review").is_valid()
     columns = ["study", "laterality", "gsus", "gsus_probabilities"]
