@@ -3,6 +3,7 @@
 plan     what there is to read, by study; what gives no frame, and why
 study    one study -> a row a frame, a row a hip, the deciding frames drawn
 results  of each DICOM file: report, segmentation, annotated frames
+quality  how well a frame and a hip are shown
 tables   those rows as Arrow schemas; parts as Parquet, put together bit for bit the same
 parts    what is done, on disk: a folder a study, there whole or not at all
 pool     studies over processes; a file that kills its process is found and left out

@@ -13,6 +13,7 @@ from datasets.whole import write_whole
 from model.anatomy import GRADES
 from model.reading import NOTICE
 from serving.archive.parts import Parts
+from serving.archive.quality import hip_qualities
 
 PICTURES: Final = 400
 """Deciding frames shown; the table names them all."""
@@ -21,10 +22,11 @@ _COURSE_PX: Final = (220, 60)
 
 @dataclass(frozen=True, slots=True)
 class Hip:
-    """A hip's row, and its deciding frame's picture relative to the page."""
+    """A hip's row, its deciding frame's picture relative to the page, and how well it is shown (0 to 1)."""
 
     told: dict[str, Any]
     picture: str | None
+    quality: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,16 @@ def write_page(
 ) -> None:
     """Writes the page over an older one; of a de-identified run without pictures and without the inputs' names."""
     is_private = settings["deidentified"] is not None
-    hips = [hip for name in names if parts.has(name) for hip in _hips(None if is_private else out, parts, name)]
+    qualities = hip_qualities(out)
+    hips = [
+        Hip(row, picture, qualities.get((row["study"], row["hip"])))
+        for name in names
+        if parts.has(name)
+        for row, picture in _hips(None if is_private else out, parts, name)
+    ]
     grades = Counter(hip.told["gsus"] for hip in hips)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
-    environment.filters.update(day=_day, percent=_percent)
+    environment.filters.update(day=_day, percent=_percent, number=_number)
     page = environment.get_template("page.html.jinja").render(
         notice=NOTICE,
         settings=settings,
@@ -75,19 +83,23 @@ def _day(told: str) -> str:
     return f"{told[:4]}-{told[4:6]}-{told[6:]}" if len(told) == 8 and told.isdigit() else told
 
 
+def _number(value: float | None, digits: int, sign: str = "") -> str:
+    return "" if value is None else f"{value:{sign}.{digits}f}"
+
+
 def _percent(percentile: float | None) -> str:
     if percentile is None:
         return ""
     return "< 1" if percentile < 1 else "> 99" if percentile > 99 else f"{percentile:.0f}"
 
 
-def _hips(out: Path | None, parts: Parts, name: str) -> list[Hip]:
-    """A study's hips, with their pictures relative to a page in `out`; without pictures where there is none."""
+def _hips(out: Path | None, parts: Parts, name: str) -> list[tuple[dict[str, Any], str | None]]:
+    """The rows of a study's hips, with their pictures relative to a page in `out`; None without one."""
     told = []
     for table in parts.rows("hips", (name,)):
         for row in table.to_pylist():
             path = None if out is None else parts.picture(name, row["hip"])
-            told.append(Hip(row, None if path is None or out is None else path.relative_to(out).as_posix()))
+            told.append((row, None if path is None or out is None else path.relative_to(out).as_posix()))
     return told
 
 

@@ -1,22 +1,26 @@
 """What goes back to a PACS of each DICOM file: report, segmentation and annotated frames, as the job asks for."""
 
-from dataclasses import dataclass, field
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+import orjson
 from pydicom.dataset import Dataset
 
 from datasets.dicom_header import read_header
 from model.anatomy import View
+from model.cine import CineGrade
 from model.frame import Frame
 from model.reading import ModelId, Reading
 from serving.dicom_out.capture import build_capture
 from serving.dicom_out.faults import seg_faults, sr_faults
 from serving.dicom_out.origin import Making
 from serving.dicom_out.seg import Segmented, build_seg, segment
-from serving.dicom_out.sr import build_sr
+from serving.dicom_out.sr import Looked, build_sr
 from serving.overlay import draw_overlay
 
 MAX_MASK_BYTES: Final = 400_000_000
@@ -46,15 +50,27 @@ _FAULTS: Final = {Result.REPORT: sr_faults, Result.SEGMENTATION: seg_faults}
 
 @dataclass(slots=True)
 class FileResults:
-    """Collects while a file's frames go by: masks of all, and of each view the frame that shows it best."""
+    """Collects while a file's frames go by: masks of all, of each view the frame that shows it best, and a digest of
+    everything read, by which other content becomes another object.
+    """
 
     wanted: frozenset[Result]
     mask_bytes: int = 0
     masks: list[Segmented] = field(default_factory=list)
     best: dict[View, tuple[tuple[bool, float], Frame, Reading]] = field(default_factory=dict)
+    frames: list[int] = field(default_factory=list)
+    views: Counter[View] = field(default_factory=Counter)
+    cine: CineGrade = field(default_factory=CineGrade)
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     def see(self, frame: Frame, reading: Reading) -> None:
         """One more frame."""
+        if not self.wanted:
+            return
+        self.frames.append(reading.frame.index)
+        self.views[reading.view.name] += 1
+        self.cine = self.cine.seen(reading.solar.gsus, reading.frame.index)
+        self.digest.update(_content(frame, reading))
         if Result.SEGMENTATION in self.wanted and not self.too_long:
             masks = segment(reading)
             self.mask_bytes += sum(one.mask.nbytes for one in masks)
@@ -76,13 +92,16 @@ class FileResults:
         if not self.wanted or not self.best:
             return []
         origin = read_header(source)
-        making = Making(model, datetime.now(UTC))
+        making = Making(model, datetime.now(UTC), self.digest.hexdigest())
         shown = [(frame, reading) for view in View if view in self.best for _, frame, reading in (self.best[view],)]
         readings = [reading for _, reading in shown]
         side = readings[0].frame.laterality
+        looked = Looked(
+            tuple(readings), tuple(self.frames), tuple(sorted(self.views.items())), self.cine, shown[0][0].age_years
+        )
         built: list[tuple[Result, Dataset | None]] = []
         if Result.REPORT in self.wanted:
-            built.append((Result.REPORT, build_sr(origin, readings, side, making)))
+            built.append((Result.REPORT, build_sr(origin, looked, side, making)))
         if Result.SEGMENTATION in self.wanted and not self.too_long:
             built.append((Result.SEGMENTATION, build_seg(origin, self.masks, side, making)))
         if Result.OVERLAY in self.wanted:
@@ -94,6 +113,12 @@ class FileResults:
             if faults := _FAULTS.get(kind, _none)(result, origin):
                 raise ValueError(f"its {kind} would break a rule: {'; '.join(faults)}")
         return made
+
+
+def _content(frame: Frame, reading: Reading) -> bytes:
+    """Everything read of a frame and known of it, but for names of files and times."""
+    told = replace(reading, id="", timings=(), frame=replace(reading.frame, source=""))
+    return orjson.dumps([frame.age_years, told], option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _worth(reading: Reading) -> tuple[bool, float]:

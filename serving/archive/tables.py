@@ -12,6 +12,7 @@ from datasets.dicom import Identity
 from datasets.inputs import Failure
 from model.anatomy import Laterality
 from model.reading import Reading
+from serving.archive.quality import frame_quality
 
 ROWS_A_GROUP: Final = 20_000
 _ROWS_A_PACK: Final = 500
@@ -37,7 +38,7 @@ READINGS: Final = pa.schema(
      ("study_date", pa.string()), ("study_uid", pa.string()), ("series_uid", pa.string()),
      ("sop_instance_uid", pa.string()), ("reading_id", pa.string()), ("width", pa.int32()), ("height", pa.int32()),
      ("spacing_row_mm", pa.float64()), ("spacing_column_mm", pa.float64()), ("spacing_source", pa.string()),
-     ("laterality", pa.string()), ("view", pa.string()), ("view_confidence", pa.float32()),
+     ("laterality", pa.string()), ("view", pa.string()), ("view_confidence", pa.float32()), ("quality", pa.float32()),
      ("gsus", pa.int8()), ("gsus_probabilities", pa.list_(pa.float32())), ("gsus_evidence", pa.string()),
      ("gsus_shape", pa.string()), ("gsus_reason", pa.string()), ("gsus_review", pa.string()),
      ("pdus_literal", pa.int8()), ("pdus_calibrated", pa.int8()), ("pdus_reason", pa.string()),
@@ -167,7 +168,8 @@ def _frame(source: FrameSource, reading: Reading) -> dict[str, Any]:
         "width": reading.frame.width, "height": reading.frame.height,
         "spacing_row_mm": spacing[0], "spacing_column_mm": spacing[1], "spacing_source": reading.frame.spacing_source,
         "laterality": str(reading.frame.laterality), "view": str(reading.view.name),
-        "view_confidence": reading.view.confidence, "warnings": list(reading.warnings),
+        "view_confidence": reading.view.confidence, "quality": frame_quality(reading),
+        "warnings": list(reading.warnings),
     } | _grades(reading) | _findings(reading)  # fmt: skip
 
 

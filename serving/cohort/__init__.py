@@ -1,6 +1,7 @@
 """`hipsono cohort`: readings and a design file -> the tables and plots of a trial.
 
 design     the design file -> patients and visits; errors name row and column
+identity   a design under the names of a de-identified run
 readings   what `hipsono grade` wrote, a value a hip
 matching   which study is a visit's, and which of its hips
 outcomes   both joined: a record a visit, what was left out and why, a grid of patients and visits an outcome

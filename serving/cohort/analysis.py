@@ -18,9 +18,11 @@ from serving.cohort.model import fit
 from serving.cohort.outcomes import (
     DISTANCE,
     OUTCOMES,
+    QUALITY,
     READER_DISTANCE,
     READER_SOLAR,
     SOLAR,
+    WITH_REVIEW,
     Cohort,
     Flow,
     Grid,
@@ -53,14 +55,31 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """The grade once more with the `added` hips that are under review at their learned grade, and every test by both:
+    the primary analysis as the machine's, this one as the reader's.
+    """
+
+    analysis: OutcomeAnalysis
+    added: int
+    conclusions: tuple[Conclusion, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
-    """A trial's tables; `outcomes` those that anybody has, in the order of OUTCOMES."""
+    """A trial's tables; `outcomes` those that anybody has, in the order of OUTCOMES.
+
+    `quality` of the pictures is empty where the readings do not tell it, `sensitivity` None where no hip is missing
+    for review.
+    """
 
     cohort: Cohort
     flows: tuple[Flow, ...]
     traits: tuple[Trait, ...]
     outcomes: tuple[OutcomeAnalysis, ...]
     agreement: Agreement
+    quality: tuple[Summary, ...] = ()
+    sensitivity: Sensitivity | None = None
 
     @property
     def summaries(self) -> tuple[Summary, ...]:
@@ -73,7 +92,27 @@ def analyse(cohort: Cohort) -> Analysis:
     outcomes = tuple(_outcome(outcome, found) for outcome, found in grids)
     first = cohort.design.weeks[0]
     at_first = tuple(one for outcome in outcomes for one in outcome.summaries if one.week == first)
-    return Analysis(cohort, flows(cohort), who_took_part(cohort, at_first), outcomes, _agreement(outcomes))
+    quality = grid(cohort, QUALITY)
+    return Analysis(
+        cohort,
+        flows(cohort),
+        who_took_part(cohort, at_first),
+        outcomes,
+        _agreement(outcomes),
+        () if quality is None else summarise(quality),
+        _sensitivity(cohort, outcomes),
+    )
+
+
+def _sensitivity(cohort: Cohort, outcomes: tuple[OutcomeAnalysis, ...]) -> Sensitivity | None:
+    primary = next((one for one in outcomes if one.outcome is SOLAR), None)
+    found = grid(cohort, WITH_REVIEW)
+    added = sum(record.value(SOLAR) is None and record.value(WITH_REVIEW) is not None for record in cohort.records)
+    if found is None or not added:
+        return None
+    one = _outcome(WITH_REVIEW, found)
+    conclusions = () if primary is None else conclusions_agree(WITH_REVIEW.key, primary.tests, one.tests)
+    return Sensitivity(one, added, conclusions)
 
 
 def _outcome(outcome: Outcome, found: Grid) -> OutcomeAnalysis:

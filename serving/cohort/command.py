@@ -9,10 +9,11 @@ from typing import Final
 from serving.cohort.agreement import MeanPair
 from serving.cohort.analysis import Analysis, analyse
 from serving.cohort.design import read_design
+from serving.cohort.identity import renamed
 from serving.cohort.matching import Side, Stage
 from serving.cohort.outcomes import DISTANCE, SOLAR, join
 from serving.cohort.published import read_published
-from serving.cohort.readings import read_readings
+from serving.cohort.readings import Origin, read_readings
 from serving.cohort.report import write_report
 
 _NAMED: Final = 10
@@ -27,6 +28,8 @@ class Job:
     report: Path
     side: Side = Side.INDEX
     published: Path | None = None
+    identity: Path | None = None
+    """The private folder of a de-identified run, where the design bears the originals' names."""
 
 
 def report_cohort(job: Job, say: Callable[[str], None]) -> int:
@@ -35,11 +38,15 @@ def report_cohort(job: Job, say: Callable[[str], None]) -> int:
     Raises ValueError for files that cannot be used.
     """
     readings = read_readings(job.readings)
-    cohort = join(read_design(job.design), readings, job.side)
+    design = read_design(job.design)
+    if job.identity is not None:
+        design = renamed(design, job.identity, readings.origin)
+    cohort = join(design, readings, job.side)
     if all(record.study is None for record in cohort.records):
         reasons = Counter(record.loss.reason for record in cohort.records if record.loss is not None)
         reason, count = reasons.most_common(1)[0]
-        raise ValueError(f"{job.design} and {job.readings} have nothing in common: {reason} ({count} visits)")
+        hint = "; they are de-identified: add --identity OUT/private" if _lacks_key(job, readings.origin) else ""
+        raise ValueError(f"{job.design} and {job.readings} have nothing in common: {reason} ({count} visits){hint}")
     if not readings.origin.finished:
         say(f"{job.readings} is not finished: hipsono grade --resume goes on with it")
     analysis = analyse(cohort)
@@ -53,6 +60,10 @@ def report_cohort(job: Job, say: Callable[[str], None]) -> int:
     return 1 if any(record.loss is not None and record.loss.stage in absent for record in cohort.records) else 0
 
 
+def _lacks_key(job: Job, origin: Origin) -> bool:
+    return job.identity is None and bool(origin.deidentified)
+
+
 def _sum_up(analysis: Analysis, say: Callable[[str], None]) -> None:
     cohort = analysis.cohort
     graded = sum(flow.graded for flow in analysis.flows)
@@ -61,6 +72,10 @@ def _sum_up(analysis: Analysis, say: Callable[[str], None]) -> None:
         say(f"column {column} of the design is not used")
     if cohort.strangers:
         say(f"{len(cohort.strangers)} studies are of nobody in the design")
+    for one in cohort.unmatched[:_NAMED]:
+        say(f"  {one.told} is no visit's")
+    if len(cohort.unmatched) > _NAMED:
+        say(f"  and {len(cohort.unmatched) - _NAMED} more studies that are no visit's in exclusions.csv")
     lost = [record for record in cohort.records if record.loss is not None]
     for record in lost[:_NAMED]:
         assert record.loss is not None, "only lost visits are listed"
@@ -68,6 +83,8 @@ def _sum_up(analysis: Analysis, say: Callable[[str], None]) -> None:
         say(f"  {where}: {record.loss.stage}: {record.loss.reason}")
     if len(lost) > _NAMED:
         say(f"  and {len(lost) - _NAMED} more in exclusions.csv")
+    if analysis.sensitivity is not None:
+        say(f"{analysis.sensitivity.added} hips are missing for review: the report tells what if they were not")
     _beside_the_reader(analysis, say)
 
 

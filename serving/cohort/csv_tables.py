@@ -13,6 +13,7 @@ from serving.cohort.effects import Effect
 from serving.cohort.matching import Stage
 from serving.cohort.outcomes import Record
 from serving.cohort.published import Published
+from serving.cohort.summaries import Summary
 
 Cell = str | int | float | bool | None
 _EFFECT: Final = ("effect", "value", "low_95", "high_95")
@@ -34,7 +35,10 @@ def all_tables(analysis: Analysis, published: tuple[Published, ...]) -> tuple[Cs
         _exclusions(analysis),
         _flow(analysis),
         _baseline(analysis),
-        _summary(analysis),
+        _summary("summary", analysis.summaries),
+        _summary("quality", analysis.quality),
+        _summary("sensitivity", () if analysis.sensitivity is None else analysis.sensitivity.analysis.summaries),
+        _sensitivity_tests(analysis),
         _within(analysis),
         _between(analysis),
         _model(analysis),
@@ -56,17 +60,18 @@ def write_tables(tables: Iterable[CsvTable], folder: Path) -> None:
 
 def _records(analysis: Analysis) -> CsvTable:
     heads = ("patient", "group", "visit", "date", "index_hip", "study", "hip", "gsus", "pdus", "capsule_distance_mm",
-             "capsule_percentile", "side_difference_mm", "lost_at", "reason", "note")  # fmt: skip
+             "capsule_percentile", "side_difference_mm", "quality", "gsus_under_review", "lost_at", "reason",
+             "note")  # fmt: skip
     noted = tuple(f"noted_{name}" for name in SCORES)
     return CsvTable("records", heads + noted, tuple(_record(record) for record in analysis.cohort.records))
 
 
 def _record(record: Record) -> tuple[Cell, ...]:
     visit, hip, loss = record.visit, record.hip, record.loss
-    read: tuple[Cell, ...] = (None,) * 6
+    read: tuple[Cell, ...] = (None,) * 8
     if hip is not None:
         read = (str(hip.hip), hip.gsus, hip.pdus, hip.capsule_distance_mm, hip.capsule_percentile,
-                hip.side_difference_mm)  # fmt: skip
+                hip.side_difference_mm, hip.quality, hip.learned)  # fmt: skip
     return (
         visit.patient.patient_id, visit.patient.group, visit.week, None if visit.day is None else visit.day.isoformat(),
         str(visit.patient.index_hip), record.study, *read, None if loss is None else str(loss.stage),
@@ -75,10 +80,14 @@ def _record(record: Record) -> tuple[Cell, ...]:
 
 
 def _exclusions(analysis: Analysis) -> CsvTable:
-    lost = [
+    lost: list[tuple[Cell, ...]] = [
         (r.visit.patient.patient_id, r.visit.patient.group, r.visit.week, str(r.loss.stage), r.loss.reason)
         for r in analysis.cohort.records
         if r.loss is not None
+    ]
+    lost += [
+        (one.patient.patient_id, one.patient.group, None, "no visit", f"{one.told} is no visit's")
+        for one in analysis.cohort.unmatched
     ]
     return CsvTable("exclusions", ("patient", "group", "visit", "lost_at", "reason"), tuple(lost))
 
@@ -96,16 +105,23 @@ def _baseline(analysis: Analysis) -> CsvTable:
     return CsvTable("baseline", ("characteristic", *analysis.cohort.design.groups, "missing"), tuple(rows))
 
 
-def _summary(analysis: Analysis) -> CsvTable:
+def _summary(name: str, summaries: Iterable[Summary]) -> CsvTable:
     grades = tuple(f"grade_{grade}" for grade in GRADES)
     heads = ("outcome", "group", "visit", "n", "missing", *grades, "mean", "sd", "sem", "median", "lower_quartile",
              "upper_quartile")  # fmt: skip
     rows = (
         (s.outcome, s.group, s.week, s.n, s.missing, *(s.counts or (None,) * len(GRADES)), s.mean, s.sd, s.sem,
          s.median, s.lower_quartile, s.upper_quartile)
-        for s in analysis.summaries
+        for s in summaries
     )  # fmt: skip
-    return CsvTable("summary", heads, tuple(rows))
+    return CsvTable(name, heads, tuple(rows))
+
+
+def _sensitivity_tests(analysis: Analysis) -> CsvTable:
+    heads = ("outcome", "test", "place", "comparison", "primary_p", "sensitivity_p", "alike")
+    told = () if analysis.sensitivity is None else analysis.sensitivity.conclusions
+    rows = ((c.outcome, c.test, c.place, c.comparison, c.machine_p, c.reader_p, c.alike) for c in told)
+    return CsvTable("sensitivity_tests", heads, tuple(rows))
 
 
 def _within(analysis: Analysis) -> CsvTable:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from datasets.phantom.trial import PREFIX
 from model.anatomy import GRADES, Laterality
 
 REQUIRED: Final = ("patient", "group", "visit", "index_hip")
@@ -73,10 +74,14 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A trial as planned, visits by patient and week; `unused` columns are told and not read."""
+    """A trial as planned, visits by patient and week; `unused` columns are told and not read.
+
+    `is_simulated`: all patients are phantoms of this project.
+    """
 
     visits: tuple[Visit, ...]
     unused: tuple[str, ...] = ()
+    is_simulated: bool = False
 
     @property
     def patients(self) -> tuple[Patient, ...]:
@@ -115,7 +120,8 @@ def read_design(path: Path) -> Design:
         key=lambda visit: (visit.patient.patient_id, visit.week),
     )
     _check_once(visits)
-    return Design(tuple(visits), tuple(head for head in heads if head and head not in COLUMNS))
+    unused = tuple(head for head in heads if head and head not in COLUMNS)
+    return Design(tuple(visits), unused, all(name.startswith(PREFIX) for name in patients))
 
 
 def _check_heads(path: Path, heads: list[str]) -> None:

@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.phantom.trial import PREFIX
-from serving.cohort.design import Design, Visit
+from serving.cohort.design import Design, Patient, Visit
 from serving.cohort.matching import Loss, Side, Stage, match_patient, pick_hip
 from serving.cohort.readings import HipReading, Readings, Study
 
@@ -29,6 +28,12 @@ SOLAR: Final = Outcome("solar", "SOLAR grade, grey scale", "grade", True, True)
 DISTANCE: Final = Outcome("capsule_distance_mm", "Capsule distance", "mm", False, True)
 READER_SOLAR: Final = Outcome("reader_solar", "SOLAR grade, reader's", "grade", True)
 READER_DISTANCE: Final = Outcome("reader_capsule_distance_mm", "Capsule distance, reader's", "mm")
+WITH_REVIEW: Final = Outcome(
+    "solar_with_review", "SOLAR grade, grey scale, hips under review at their learned grade", "grade", True, True
+)
+"""For the sensitivity analysis alone."""
+QUALITY: Final = Outcome("quality", "Quality of the pictures", "0 to 1", False, True)
+"""Tabled with the flow of visits, and not tested."""
 OUTCOMES: Final = (
     SOLAR,
     DISTANCE,
@@ -66,18 +71,29 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Unmatched:
+    """A study of a patient of the design that is no visit's."""
+
+    patient: Patient
+    study: str
+    study_date: str
+
+    @property
+    def told(self) -> str:
+        return f"{self.patient.patient_id}: study {self.study} of {self.study_date or 'no date'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Cohort:
-    """A trial joined with its readings. `strangers` are studies of nobody in the design."""
+    """A trial joined with its readings. `strangers` are studies of nobody in the design, `unmatched` those of its
+    patients that are no visit's.
+    """
 
     design: Design
     side: Side
     records: tuple[Record, ...]
     strangers: tuple[str, ...]
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether all patients are phantoms of this project."""
-        return all(patient.patient_id.startswith(PREFIX) for patient in self.design.patients)
+    unmatched: tuple[Unmatched, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +136,27 @@ def join(design: Design, readings: Readings, side: Side) -> Cohort:
         matched = match_patient(of_patient, readings.studies)
         records += [_record(visit, found, side) for visit, found in zip(of_patient, matched, strict=True)]
     used = {record.study for record in records}
-    known = {patient.patient_id for patient in design.patients}
-    strangers = [s.study for s in readings.studies if s.patient_id not in known and s.study not in used]
-    return Cohort(design, side, tuple(records), tuple(strangers))
+    known = {patient.patient_id: patient for patient in design.patients}
+    left = [study for study in readings.studies if study.study not in used and not _is_excluded(study, design)]
+    strangers = [study.study for study in left if study.patient_id not in known]
+    unmatched = [Unmatched(known[s.patient_id], s.study, s.study_date) for s in left if s.patient_id in known]
+    return Cohort(design, side, tuple(records), tuple(strangers), tuple(unmatched))
+
+
+def _is_excluded(study: Study, design: Design) -> bool:
+    """Whether the study is that of a visit which the design excludes."""
+    return any(
+        visit.excluded
+        and (
+            visit.study == study.study
+            or (
+                visit.patient.patient_id == study.patient_id
+                and visit.day is not None
+                and f"{visit.day:%Y%m%d}" == study.study_date
+            )
+        )
+        for visit in design.visits
+    )
 
 
 def _record(visit: Visit, found: Study | Loss, side: Side) -> Record:

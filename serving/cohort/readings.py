@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.anatomy import Laterality
+from model.cine import CineGrade
+from model.grade import Gsus
+from serving.archive.quality import hip_qualities
 from serving.archive.tables import HIPS
 
 _WANTED: Final = (
@@ -20,7 +24,10 @@ _WANTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class HipReading:
-    """What the machine says of a hip of a study; `reason` why it has no grade, `review` what a person should see."""
+    """What the machine says of a hip of a study; `reason` why it has no grade, `review` what a person should see.
+
+    `quality` 0 to 1. `learned` is the grade of a hip that has none because all its frames ask for review.
+    """
 
     hip: Laterality
     gsus: int | None
@@ -30,6 +37,13 @@ class HipReading:
     capsule_distance_mm: float | None
     capsule_percentile: float | None
     side_difference_mm: float | None
+    quality: float | None = None
+    learned: int | None = None
+
+    @property
+    def solar_with_review(self) -> int | None:
+        """The grade, or the learned one where there is none."""
+        return self.learned if self.gsus is None else self.gsus
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +58,12 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What made the readings; empty where the folder does not say."""
+    """What made the readings; empty where the folder does not say. `deidentified` tells the key of their names."""
 
     model: str = ""
     trained_on: str = ""
     finished: bool = True
+    deidentified: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +91,40 @@ def read_readings(folder: Path) -> Readings:
     by_study: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_study[row["study"]].append(row)
-    studies = tuple(_study(name, told) for name, told in sorted(by_study.items()))
+    beside = _Beside(hip_qualities(folder), _learned(folder))
+    studies = tuple(_study(name, told, beside) for name, told in sorted(by_study.items()))
     return Readings(studies, _origin(folder / "run.json"))
 
 
-def _study(name: str, rows: list[dict[str, Any]]) -> Study:
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """By study and hip what the frames' own rows say: quality, and the grade of those that ask for review."""
+
+    qualities: dict[tuple[str, str], float]
+    learned: dict[tuple[str, str], int]
+
+
+def _learned(folder: Path) -> dict[tuple[str, str], int]:
+    """Of every hip with frames that ask for review the likeliest grade over them, as over the frames that do not."""
+    path = folder / "readings.parquet"
+    if not path.is_file() or "gsus_review" not in pq.read_schema(path).names:
+        return {}
+    under_review = pc.field("gsus").is_valid() & pc.field("gsus_review").is_valid()
+    columns = ["study", "laterality", "gsus", "gsus_probabilities"]
+    grades: defaultdict[tuple[str, str], CineGrade] = defaultdict(CineGrade)
+    for index, row in enumerate(pq.read_table(path, columns=columns, filters=under_review).to_pylist()):
+        hip = row["study"], row["laterality"]
+        grades[hip] = grades[hip].seen(Gsus(row["gsus"], tuple(row["gsus_probabilities"]), ""), index)
+    return {hip: told.grade for hip, told in grades.items() if told.grade is not None}
+
+
+def _study(name: str, rows: list[dict[str, Any]], beside: _Beside) -> Study:
     hips = tuple(
         HipReading(
             Laterality(row["hip"]), row["gsus"], row["pdus_calibrated"], row["review"], row["reason"],
             row["capsule_distance_mm"], row["capsule_percentile"], row["side_difference_mm"],
+            beside.qualities.get((name, row["hip"])),
+            None if row["gsus"] is not None else beside.learned.get((name, row["hip"])),
         )
         for row in rows
     )  # fmt: skip
@@ -98,6 +138,7 @@ def _origin(path: Path) -> Origin:
         told = json.loads(path.read_text())
         settings = told["settings"]
         model = f"{settings['model']['name']} {settings['model']['version']}, {settings['model']['sha256'][:12]}"
-        return Origin(model, settings["trained_on"], bool(told["finished"]))
+        deidentified = settings.get("deidentified") or ""
+        return Origin(model, settings["trained_on"], bool(told["finished"]), deidentified)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not what `hipsono grade` writes: {type(error).__name__} {error}") from None

@@ -18,6 +18,9 @@ def cohort(
     report: Annotated[Path, typer.Option("--out", "-o", help="Folder for the page, the tables and the figures.")],
     hip: Annotated[Literal["index", "other"], typer.Option(help="Which hip of a patient is tabled.")] = "index",
     published: Annotated[Path | None, typer.Option(help="CSV of printed summaries to check.")] = None,
+    identity: Annotated[
+        Path | None, typer.Option(metavar="PRIVATE", help="OUT/private of a de-identified run, to rename the design.")
+    ] = None,
 ) -> None:
     """Tables and plots of a trial.  Example: hipsono cohort graded --design design.csv -o report"""
     try:
@@ -25,7 +28,7 @@ def cohort(
         from serving.cohort.matching import Side
     except ImportError as error:
         raise lacking(error.name, "trial") from error
-    raise SystemExit(report_cohort(Job(readings, design, report, Side(hip), published), say))
+    raise SystemExit(report_cohort(Job(readings, design, report, Side(hip), published, identity), say))
 
 
 @app.command()

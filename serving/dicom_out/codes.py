@@ -36,9 +36,18 @@ SOURCE_FOR_PROCESSING: Final = Term("121322", "DCM", "Source image for image pro
 ARTIFICIAL_INTELLIGENCE: Final = Term("123110", "DCM", "Artificial Intelligence")
 
 
+def _short(name: str) -> str:
+    """A name within 16 characters: the first letters of all its words but the last where it is longer."""
+    words = name.split("_")
+    return name if len(name) <= 16 else "_".join((*(word[:3] for word in words[:-1]), words[-1]))[:16]
+
+
 def private(name: str, meaning: str) -> Term:
     """A term of our own: the protocol's name in capitals, shortened where it is longer than a code's 16 characters."""
     return Term(_short(name).upper(), PRIVATE, meaning)
+
+
+FRAMES_ANALYSED: Final = private("frames_analysed", "Frames analysed")
 
 
 def structure_term(shown: Structure) -> Term:
@@ -53,9 +62,3 @@ def landmark_term(point: Landmark) -> Term:
     if point.name in STRUCTURE_NAMES:
         return structure_term(structure(point.name))
     return private(point.name, point.title)
-
-
-def _short(name: str) -> str:
-    """A name within 16 characters: the first letters of all its words but the last where it is longer."""
-    words = name.split("_")
-    return name if len(name) <= 16 else "_".join((*(word[:3] for word in words[:-1]), words[-1]))[:16]

@@ -9,11 +9,14 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
+from serving.dicom_out.codes import FRAMES_ANALYSED
+
 _NEED_A_PLACE: Final = ("PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence")
 _MEASUREMENT_REPORT, _MEASUREMENTS, _GROUP = "126000", "126010", "125007"
 _ROWS: Final = {"121005": "observer type", "121012": "device observer UID", "121058": "procedure reported"}
+_FINDING: Final = "121071"
 _GROUP_ROWS: Final = {
-    "112039": "tracking identifier", "112040": "tracking unique identifier", "121071": "finding",
+    "112039": "tracking identifier", "112040": "tracking unique identifier", _FINDING: "finding",
     "111001": "algorithm name", "111003": "algorithm version",
 }  # fmt: skip
 
@@ -36,6 +39,8 @@ def sr_faults(report: Dataset, origin: Dataset) -> tuple[str, ...]:
     groups = [item for item in _items(report) if _code(item) == _GROUP]
     if _MEASUREMENTS not in there or not groups:
         faults.append("no measurement group (TID 1500)")
+    if not any(FRAMES_ANALYSED.value in _findings(group) for group in groups):
+        faults.append("no list of the frames that were looked at")
     for number, group in enumerate(groups, start=1):
         faults += [f"measurement group {number}: {one}" for one in _group_faults(group, origin)]
     return tuple(faults)
@@ -100,6 +105,12 @@ def _number_faults(reference: Dataset, origin: Dataset) -> Iterator[str]:
 def _inside(item: Dataset, origin: Dataset) -> bool:
     x, y = list(item.GraphicData)[0::2], list(item.GraphicData)[1::2]
     return all(0 <= one <= origin.Columns for one in x) and all(0 <= one <= origin.Rows for one in y)
+
+
+def _findings(group: Dataset) -> set[str]:
+    """What a measurement group is about, as codes."""
+    there = group.get("ContentSequence") or ()
+    return {str(item.ConceptCodeSequence[0].CodeValue) for item in there if _code(item) == _FINDING}
 
 
 def _items(dataset: Dataset) -> Iterator[Dataset]:

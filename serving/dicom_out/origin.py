@@ -26,10 +26,11 @@ _LOSSY: Final = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyIm
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """Which network made a result, and when."""
+    """Which network made a result, when, and a digest of what it was made of: scale, age, rules, all that was read."""
 
     model: ModelId
     at: datetime
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class Kind:
 
 
 def begin(origin: Dataset, kind: Kind, making: Making) -> FileDataset:
-    """A result of that kind with patient, study, series, equipment; its UIDs follow from origin, kind and network."""
-    instance = result_uid(origin, kind, making.model, "instance")
+    """A result of that kind with patient, study, series, equipment; its UIDs follow from origin, kind and making."""
+    instance = result_uid(origin, kind, making, "instance")
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(kind.sop_class), instance
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -52,7 +53,7 @@ def begin(origin: Dataset, kind: Kind, making: Making) -> FileDataset:
     result.SOPClassUID, result.SOPInstanceUID = meta.MediaStorageSOPClassUID, instance
     take_over(result, origin)
     result.Modality, result.SeriesNumber, result.InstanceNumber = kind.modality, kind.series_number, 1
-    result.SeriesInstanceUID = result_uid(origin, kind, making.model, "series")
+    result.SeriesInstanceUID = result_uid(origin, kind, making, "series")
     result.SeriesDescription = f"{kind.description} ({NOTICE})"[:64]
     _equip(result, making)
     return result
@@ -77,9 +78,13 @@ def completed(origin: Dataset) -> Dataset:
     return whole
 
 
-def result_uid(origin: Dataset, kind: Kind, model: ModelId, *parts: str) -> UID:
-    """The same for the same instance, kind and network, so that a result made again is the same object."""
-    return generate_uid(entropy_srcs=[MAKER, str(origin.SOPInstanceUID), kind.sop_class, model.sha256, *parts])
+def result_uid(origin: Dataset, kind: Kind, making: Making, *parts: str) -> UID:
+    """The same for the same instance, kind, network, program and content: a result made again is the same object.
+
+    Other content is another object: an archive that has the UID already answers success and keeps what it has.
+    """
+    made_by = (making.model.sha256, VERSION, making.digest)
+    return generate_uid(entropy_srcs=[MAKER, str(origin.SOPInstanceUID), kind.sop_class, *made_by, *parts])
 
 
 def take_over_compression(result: Dataset, origin: Dataset) -> None:

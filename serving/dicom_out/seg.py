@@ -130,7 +130,7 @@ def _segment(number: int, structure: Structure, side: Laterality, origin: Datase
         region.AnatomicRegionModifierSequence = [SIDES[side].item()]
     item.AnatomicRegionSequence = [region]
     item.TrackingID = structure.name
-    item.TrackingUID = result_uid(origin, KIND, making.model, "tracking", structure.name)
+    item.TrackingUID = result_uid(origin, KIND, making, "tracking", structure.name)
     return item
 
 

@@ -15,12 +15,13 @@ from datasets.files import FileKind, FrameOptions
 from datasets.inputs import Failure, File, Why
 from datasets.phantom.cine import cine
 from model.anatomy import Laterality, View
-from model.grade import GradeRules
+from model.grade import GradeRules, not_gradable
 from model.reading import Reader
 from model.runtime import STARTER, Session
 from serving.archive.parts import Parts
 from serving.archive.plan import Item, Study, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
+from serving.archive.quality import frame_quality, hip_qualities
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked, read_study
@@ -105,6 +106,28 @@ def test_a_hip_is_judged_over_its_frames(graded):
     assert right["side_difference_mm"] == pytest.approx(-left["side_difference_mm"])
     (other,) = (row for (study, _), row in hips.items() if row["deciding_source"] is None)
     assert other["gsus"] is None and "no anterior longitudinal view among 2 frames" in other["reason"]
+
+
+def test_quality_is_the_least_sure_of_what_a_grade_stands_on(graded):
+    out, _ = graded
+    by_view = {row["view"]: row["quality"] for row in rows(out, "readings")}
+    assert by_view[View.ILIOPECTINEAL] is None and 0.5 < by_view[View.LONGITUDINAL] <= 1
+    qualities = hip_qualities(out)
+    assert {hip for study, hip in qualities if study == "1.2.3"} == {"left", "right"}
+    assert hip_qualities(out / "parts") == {}
+
+
+def test_a_frame_that_cannot_be_graded_has_no_quality_and_an_uncertain_grade_costs_none():
+    frame = next(iter(cine(GRADED, View.LONGITUDINAL, 1))).frame
+    reading = Reader(Session()).read(frame)
+    neck = next(one for one in reading.structures if one.name == "femoral_neck")
+    vague = tuple(replace(one, confidence=0.31) if one is neck else one for one in reading.structures)
+    assert frame_quality(replace(reading, structures=vague)) == pytest.approx(0.31)
+    without = tuple(one for one in reading.structures if one is not neck)
+    assert frame_quality(replace(reading, structures=without)) == 0
+    assert frame_quality(replace(reading, solar=not_gradable("the picture is saturated"))) == 0
+    unsure = replace(reading.solar.gsus, grade=None, reason="grade uncertain")
+    assert frame_quality(replace(reading, solar=replace(reading.solar, gsus=unsure))) == frame_quality(reading) > 0.5
 
 
 def test_the_page_stands_alone_and_shows_the_deciding_frames(graded):
@@ -243,6 +266,26 @@ def test_pictures_that_we_annotated_are_not_read_again(tmp_path):
     plan = make_plan(tmp_path / "in")
     assert plan.files == 1
     assert [one.reason for one in plan.failures] == ["an annotated picture that hipsono made"]
+
+
+def test_another_scale_or_age_makes_another_object(tmp_path):
+    """A PACS answers success to a UID that it has, and keeps the old object."""
+    dicom(tmp_path / "hip.dcm", GRADED, View.LONGITUDINAL)
+    (study,) = make_plan(tmp_path).studies
+    reader, results = Reader(Session()), frozenset(Result)
+
+    def uids(known):
+        return {
+            kind: result.SOPInstanceUID
+            for kind, result in read_study(study, reader, Asked(known, results=results)).results
+        }
+
+    plain, again, older, larger = (
+        uids(known)
+        for known in (FrameOptions(), FrameOptions(), FrameOptions(age_years=3.0), FrameOptions(spacing_mm=(0.2, 0.2)))
+    )
+    assert plain == again and len(plain) == len(Result)
+    assert all(len({told[kind] for told in (plain, older, larger)}) == 3 for kind in plain)
 
 
 def test_a_cine_too_long_to_be_segmented_is_told(tmp_path, monkeypatch):

@@ -3,11 +3,12 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from model.anatomy import Laterality
-from serving.archive.tables import HipRow, hips_table
+from serving.archive.tables import READINGS, HipRow, hips_table
 from serving.cohort.outcomes import DISTANCE, SOLAR, Grid
 
 
@@ -51,11 +52,22 @@ def hip_row(patient, date, hip=Laterality.LEFT, gsus=1, **changes):
     return HipRow(**(told | changes))
 
 
-def write_archive(folder, rows, trained_on="hipsono phantoms"):
+def frame_row(hip, quality=0.9, gsus=None, review=None, probabilities=()):
+    """A frame's row of a hip's row."""
+    return {
+        "study": hip.study, "laterality": str(hip.hip), "quality": quality, "gsus": gsus, "gsus_review": review,
+        "gsus_probabilities": list(probabilities),
+    }  # fmt: skip
+
+
+def write_archive(folder, rows, trained_on="hipsono phantoms", frames=(), deidentified=None):
     """A folder as `hipsono grade` leaves it."""
     folder.mkdir(exist_ok=True)
     pq.write_table(hips_table(rows), folder / "hips.parquet")
+    if frames:
+        pq.write_table(pa.Table.from_pylist(list(frames), READINGS), folder / "readings.parquet")
     model = {"name": "starter", "version": "4", "sha256": "a" * 64}
-    told = {"finished": True, "settings": {"model": model, "trained_on": trained_on}}
+    settings = {"model": model, "trained_on": trained_on, "deidentified": deidentified}
+    told = {"finished": True, "settings": settings}
     (folder / "run.json").write_text(json.dumps(told))
     return folder

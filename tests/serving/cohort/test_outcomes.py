@@ -6,9 +6,9 @@ import pytest
 from model.anatomy import Laterality
 from serving.cohort.design import read_design
 from serving.cohort.matching import Side, Stage
-from serving.cohort.outcomes import DISTANCE, OUTCOMES, READER_SOLAR, SOLAR, flows, grid, join
+from serving.cohort.outcomes import DISTANCE, OUTCOMES, QUALITY, READER_SOLAR, SOLAR, WITH_REVIEW, flows, grid, join
 from serving.cohort.readings import read_readings
-from tests.serving.cohort.conftest import hip_row, write_archive
+from tests.serving.cohort.conftest import frame_row, hip_row, write_archive
 
 HEAD = "patient,group,visit,index_hip,date,study,solar,excluded"
 SIDE = OUTCOMES[2]
@@ -33,6 +33,34 @@ def test_a_visit_is_matched_by_date_and_by_study(joined):
     assert [record.value(SOLAR) for record in cohort.records] == [2, 1]
     assert [record.value(DISTANCE) for record in cohort.records] == [8, 7]
     assert cohort.strangers == ("Z/20260105",)
+
+
+def test_a_study_of_a_known_patient_that_is_no_visits_is_named(joined):
+    dates = ("20260105", "20260120", "20260301")
+    lines = ["A,g,0,left,2026-01-05,,,", "A,g,16,left,2026-03-01,,,withdrew", "B,g,0,left,,B/20260301,,withdrew"]
+    cohort = joined(
+        lines, [*(hip_row("A", date) for date in dates), hip_row("B", "20260301"), hip_row("Z", "20260105")]
+    )
+    (one,) = cohort.unmatched  # the others are a visit's, excluded ones too
+    assert (one.patient.patient_id, one.study) == ("A", "A/20260120")
+    assert cohort.strangers == ("Z/20260105",)
+
+
+def test_a_hip_under_review_counts_in_the_sensitivity_analysis_alone(design_file, tmp_path):
+    rows = [hip_row("A", "20260105", gsus=None), hip_row("B", "20260105", gsus=2), hip_row("C", "20260105", gsus=None)]
+    frames = [
+        frame_row(rows[0], 0.8, 0, "review: ...", (0.6, 0.4, 0, 0)),
+        frame_row(rows[0], 0.6, 1, "review: ...", (0.1, 0.9, 0, 0)),
+        frame_row(rows[0], 0.4, None, None, (0.4, 0.3, 0.3, 0)),
+        frame_row(rows[0], None),
+        frame_row(rows[1], 1.0, 0, "review: ...", (1, 0, 0, 0)),
+        frame_row(rows[2], 0.0),
+    ]
+    readings = read_readings(write_archive(tmp_path / "graded", rows, frames=frames))
+    cohort = join(read_design(design_file(HEAD, *(f"{who},g,0,left,,,," for who in "ABC"))), readings, Side.INDEX)
+    assert [record.value(SOLAR) for record in cohort.records] == [None, 2, None]
+    assert [record.value(WITH_REVIEW) for record in cohort.records] == [1, 2, None]
+    assert [record.value(QUALITY) for record in cohort.records] == pytest.approx([0.6, 1.0, 0.0])
 
 
 def test_studies_in_order_of_date_are_the_visits_where_their_numbers_agree(joined):

@@ -11,7 +11,7 @@ from serving.cohort.command import Job, report_cohort
 from serving.cohort.matching import Side
 from serving.cohort.report import told_effect, told_p
 from tests.flow.test_command import hipsono
-from tests.serving.cohort.conftest import hip_row, write_archive
+from tests.serving.cohort.conftest import frame_row, hip_row, write_archive
 
 HEAD = "patient,group,visit,date,index_hip,solar,capsule_distance_mm,vas,hhs,jadas,age_years,sex,subtype,excluded"
 DATES = {0: "2026-01-05", 2: "2026-01-19", 16: "2026-04-27"}
@@ -75,7 +75,11 @@ def trial(tmp_path_factory):
     (folder / "published.csv").write_text(
         "group,visit,outcome,n,mean,spread\ntreated,16,solar,40,0.15,0.06\ntreated,0,solar,8,1.75,0.71\n"
     )
-    write_archive(folder / "graded", hips)
+    reviewed = next(row for row in hips if row.gsus is None)
+    frames = [frame_row(row, 0.75, row.gsus) for row in hips if row is not reviewed]
+    frames += [frame_row(reviewed, 0.5, 1, "review: grade 1 was learned, the capsule is convex", (0, 1, 0, 0))]
+    hips.append(hip_row("t0", "20260301", study="extra"))
+    write_archive(folder / "graded", hips, frames=frames)
     return folder
 
 
@@ -130,7 +134,7 @@ def test_the_csv_tables_agree_with_each_other(report):
     records = table(folder, "records")
     assert len(records) == 48 and sum(row["gsus"] != "" for row in records) == 45
     assert {row["lost_at"] for row in table(folder, "exclusions")} == {
-        "excluded by the design", "no study", "not gradable"
+        "excluded by the design", "no study", "not gradable", "no visit"
     }  # fmt: skip
     treated = next(
         r for r in table(folder, "summary") if (r["outcome"], r["group"], r["visit"]) == ("solar", "treated", "0.0")
@@ -146,6 +150,38 @@ def test_the_csv_tables_agree_with_each_other(report):
     bias = next(row for row in table(folder, "agreement") if row["figure"] == "bias")
     assert float(bias["value"]) == pytest.approx((45 * -0.1 + 1) / 45)
     assert "16 patients, 48 visits, 45 with a grade" in said and "bias -0.08" in said
+
+
+def test_a_study_that_is_no_visits_is_named_everywhere(report):
+    folder, _, said = report
+    told = "t0: study extra of 20260301"
+    (row,) = (row for row in table(folder, "exclusions") if row["lost_at"] == "no visit")
+    assert (row["patient"], row["group"], row["visit"]) == ("t0", "treated", "") and told in row["reason"]
+    assert told in said and told in (folder / "index.html").read_text()
+
+
+def test_hips_under_review_are_a_sensitivity_analysis_beside_the_primary_one(report):
+    folder, _, said = report
+    here = ("treated", "2.0")
+    primary, with_review = (
+        next(row for row in table(folder, name) if row["outcome"] == key and (row["group"], row["visit"]) == here)
+        for name, key in (("summary", "solar"), ("sensitivity", "solar_with_review"))
+    )
+    assert (primary["n"], primary["missing"], with_review["n"], with_review["missing"]) == ("7", "1", "8", "0")
+    assert float(with_review["mean"]) == pytest.approx((7 * float(primary["mean"]) + 1) / 8)
+    assert not [row for row in table(folder, "summary") if row["outcome"] == "solar_with_review"]
+    assert all(row["primary_p"] and row["sensitivity_p"] for row in table(folder, "sensitivity_tests"))
+    page = (folder / "index.html").read_text()
+    assert "Sensitivity to hips under review" in page and "1 hips are missing for review" in said
+    reviewed = [row for row in table(folder, "records") if row["gsus_under_review"]]
+    assert [(row["patient"], row["gsus"], row["gsus_under_review"]) for row in reviewed] == [("t6", "", "1")]
+
+
+def test_quality_is_tabled_by_group_and_visit(report):
+    rows = {(row["group"], row["visit"]): row for row in table(report[0], "quality")}
+    assert len(rows) == 6 and float(rows["treated", "0.0"]["mean"]) == 0.75
+    assert float(rows["treated", "2.0"]["mean"]) == pytest.approx((7 * 0.75 + 0.5) / 8)
+    assert rows["placebo", "16.0"]["missing"] == "2"
 
 
 def test_a_score_that_never_varies_is_told_and_tested_by_nobody(report):

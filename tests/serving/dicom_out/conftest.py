@@ -1,5 +1,6 @@
 """Readings of phantom files, and what is made of them."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pydicom
@@ -10,10 +11,12 @@ from datasets.dicom import read_dicom
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from model.cine import CineGrade
 from model.reading import Reader
 from model.runtime import Session
 from serving.dicom_out.origin import Making
 from serving.dicom_out.seg import build_seg, segment
+from serving.dicom_out.sr import Looked
 
 SEEDS = {View.ILIOPECTINEAL: 3_000_016, View.INFEROMEDIAL: 3_000_040, View.LONGITUDINAL: 3_000_097}
 
@@ -45,3 +48,13 @@ def read(reader, tmp_path_factory):
 def seg_of(case, making):
     header, frames, readings = case
     return build_seg(header, [one for reading in readings for one in segment(reading)], frames[0].laterality, making)
+
+
+def looked(readings, age_years=None):
+    """All readings shown, as of a file that has no other frame."""
+    cine = CineGrade()
+    for reading in readings:
+        cine = cine.seen(reading.solar.gsus, reading.frame.index)
+    views = Counter(reading.view.name for reading in readings)
+    indices = tuple(reading.frame.index for reading in readings)
+    return Looked(tuple(readings), indices, tuple(views.items()), cine, age_years)

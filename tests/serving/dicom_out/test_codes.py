@@ -1,11 +1,15 @@
 """Coded terms: one code, one meaning; and none longer than a code may be."""
 
-from model.anatomy import LANDMARKS, STRUCTURES
+from model.anatomy import GRADES, LANDMARKS, STRUCTURES, VIEWS
 from serving.dicom_out.codes import landmark_term, private, structure_term
 
 NAMES = (
     *("capsule_distance", "capsule_sagitta", "capsule_sagitta_ratio", "iliopectineal_target", "inferomedial_target"),
     *("to_femoral_artery", "to_femoral_vein", "confidence", "spread", "solar"),
+    *("frames_analysed", "frames_graded", *(f"frames_{view}" for view in VIEWS), "cine_gsus", "cine_reason"),
+    *("gsus", "pdus_literal", "pdus_calibrated", "combined", "review", "review_reason", "gsus_reason", "pdus_reason"),
+    *("gsus_evidence", "safety", "safety_reason", "capsule_percentile", *(f"probability_{grade}" for grade in GRADES)),
+    *("not_gradable", "asked_for", *(f"grade_{grade}" for grade in GRADES), "danger", "caution", "clear"),
 )
 
 

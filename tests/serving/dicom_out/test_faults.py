@@ -11,7 +11,7 @@ from pydicom.uid import generate_uid
 from model.anatomy import View
 from serving.dicom_out.faults import seg_faults, sr_faults
 from serving.dicom_out.sr import build_sr
-from tests.serving.dicom_out.conftest import seg_of
+from tests.serving.dicom_out.conftest import looked, seg_of
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def seg(of, making):
 @pytest.fixture
 def report(of, making):
     header, frames, readings = of
-    return as_read(build_sr(header, readings[1:2], frames[0].laterality, making))
+    return as_read(build_sr(header, looked(readings[1:2]), frames[0].laterality, making))
 
 
 def as_read(result):
@@ -41,7 +41,7 @@ def as_read(result):
 def test_ours_break_none(read, making):
     for header, frames, readings in read.values():
         assert seg_faults(seg_of((header, frames, readings), making), header) == ()
-        assert sr_faults(build_sr(header, readings[:1], frames[0].laterality, making), header) == ()
+        assert sr_faults(build_sr(header, looked(readings[:1]), frames[0].laterality, making), header) == ()
 
 
 def place(seg):
@@ -127,6 +127,12 @@ def without(items, code):
 def test_a_report_without_a_row_is_caught(report, of, code, told):
     without(report.ContentSequence, code)
     assert any(told in fault for fault in sr_faults(report, of[0]))
+
+
+def test_a_report_that_does_not_list_the_frames_looked_at_is_caught(report, of):
+    (measured,) = (item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "126010")
+    del measured.ContentSequence[0]
+    assert sr_faults(report, of[0]) == ("no list of the frames that were looked at",)
 
 
 def images(items):

@@ -11,12 +11,13 @@ import pydicom
 import pytest
 
 from model.anatomy import STRUCTURES, Laterality, View, structure
+from model.grade import Pdus, combine, not_gradable
 from serving.dicom_out.capture import build_capture
 from serving.dicom_out.codes import PRIVATE, structure_term
 from serving.dicom_out.seg import Segmented, build_seg, segment
 from serving.dicom_out.sr import build_sr
 from serving.overlay import draw_overlay
-from tests.serving.dicom_out.conftest import SEEDS, seg_of
+from tests.serving.dicom_out.conftest import SEEDS, looked, seg_of
 
 needs_dciodvfy = pytest.mark.skipif(not shutil.which("dciodvfy"), reason="no dciodvfy: install dicom3tools")
 needs_dsrdump = pytest.mark.skipif(not shutil.which("dsrdump"), reason="no dsrdump: install dcmtk")
@@ -47,7 +48,7 @@ def test_every_object_is_valid(case, making, tmp_path):
     pictures = [draw_overlay(frame, reading) for frame, reading in zip(frames, readings, strict=True)]
     for result in (
         seg_of(case, making),
-        build_sr(header, readings, frames[0].laterality, making),
+        build_sr(header, looked(readings), frames[0].laterality, making),
         build_capture(header, pictures, range(len(frames)), making),
     ):
         assert complaints(written(result, tmp_path)) == []
@@ -69,7 +70,7 @@ def test_objects_of_a_lossy_nameless_file_are_valid(read, making, tmp_path, side
     assert segmentation.LossyImageCompression == "01"
     capture = build_capture(bare, [draw_overlay(frames[0], readings[0])], [0], making)
     assert capture.LossyImageCompression == "01"
-    for result in (segmentation, build_sr(bare, readings, side, making), capture):
+    for result in (segmentation, build_sr(bare, looked(readings), side, making), capture):
         assert complaints(written(result, tmp_path), ("Error",)) == []
 
 
@@ -144,7 +145,7 @@ def groups_of(report):
 
 def test_a_report_tells_what_the_reading_tells(read, making, tmp_path):
     header, frames, readings = read[View.LONGITUDINAL, 3]
-    report = pydicom.dcmread(written(build_sr(header, readings[1:2], frames[0].laterality, making), tmp_path))
+    report = pydicom.dcmread(written(build_sr(header, looked(readings[1:2]), frames[0].laterality, making), tmp_path))
     groups, reading = groups_of(report), readings[1]
     for point in reading.landmarks:
         items = groups[f"landmark {point.name}, frame 2"]
@@ -161,10 +162,103 @@ def test_a_report_tells_what_the_reading_tells(read, making, tmp_path):
     assert (report.VerificationFlag, report.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")
 
 
+def rows_of(items, value_type):
+    """Name and value of a group's rows of a type."""
+    told = {}
+    for one in items:
+        if one.ValueType == value_type:
+            name = one.ConceptNameCodeSequence[0].CodeMeaning
+            if value_type == "TEXT":
+                told[name] = one.TextValue
+            elif value_type == "CODE":
+                told[name] = one.ConceptCodeSequence[0].CodeMeaning
+            else:
+                told[name] = float(one.MeasuredValueSequence[0].NumericValue)
+    return told
+
+
+def graded(reading, **changes):
+    """The reading with other grades."""
+    return replace(reading, solar=replace(reading.solar, **changes))
+
+
+@needs_dciodvfy
+@needs_dsrdump
+def test_a_grade_that_asks_for_review_says_so_and_why(read, making, tmp_path):
+    header, frames, readings = read[View.LONGITUDINAL, 3]
+    gsus = replace(readings[1].solar.gsus, grade=3, review="review: grade 3 was learned, the capsule is concave")
+    reading = graded(readings[1], gsus=gsus, pdus=Pdus(3, 1), combined=combine(gsus, Pdus(3, 1)))
+    path = written(build_sr(header, looked([reading]), frames[0].laterality, making), tmp_path)
+    assert complaints(path) == []
+    assert (
+        gsus.review in subprocess.run(["dsrdump", "+Pl", str(path)], capture_output=True, text=True, check=True).stdout
+    )
+    groups = groups_of(pydicom.dcmread(path))
+    coded, texts = (rows_of(groups["solar, frame 2"], kind) for kind in ("CODE", "TEXT"))
+    assert coded["SOLAR gsus"] == "grade 3" and coded["Review by a person"] == "asked for"
+    assert coded["SOLAR combined"] == "not gradable" and texts["Review by a person: why"] == gsus.review
+    assert (coded["SOLAR pdus literal"], coded["SOLAR pdus calibrated"]) == ("grade 3", "grade 1")
+    whole = groups["frames analysed, frame 2"]
+    assert rows_of(whole, "CODE")["SOLAR gsus over these frames"] == "not gradable"
+    assert "needs no review" in rows_of(whole, "TEXT")["SOLAR gsus over these frames: why not"]
+
+
+def test_flow_in_a_recess_of_grade_0_asks_for_review(read, making):
+    header, frames, readings = read[View.LONGITUDINAL, 1]
+    gsus = replace(readings[0].solar.gsus, grade=0)
+    reading = graded(readings[0], gsus=gsus, pdus=Pdus(1, 1), combined=combine(gsus, Pdus(1, 1)))
+    items = groups_of(build_sr(header, looked([reading]), frames[0].laterality, making))["solar, frame 1"]
+    assert rows_of(items, "CODE")["Review by a person"] == "asked for"
+    assert "flow in a recess" in rows_of(items, "TEXT")["Review by a person: why"]
+
+
+@needs_dciodvfy
+def test_not_gradable_carries_its_reason_and_nothing_found_is_a_report_too(read, making, tmp_path):
+    header, frames, readings = read[View.LONGITUDINAL, 3]
+    dark = replace(
+        readings[0],
+        solar=not_gradable("the picture is empty"),
+        structures=(),
+        landmarks=(),
+        targets=(),
+        measurements=(),
+    )
+    path = written(build_sr(header, looked([dark]), frames[0].laterality, making), tmp_path)
+    assert complaints(path) == []
+    groups = groups_of(pydicom.dcmread(path))
+    assert rows_of(groups["solar, frame 1"], "CODE")["SOLAR gsus"] == "not gradable"
+    assert rows_of(groups["solar, frame 1"], "TEXT")["SOLAR gsus: why not"] == "the picture is empty"
+    header, frames, readings = read[View.ILIOPECTINEAL, 3]
+    bare = replace(readings[0], structures=(), landmarks=(), targets=(), measurements=())
+    path = written(build_sr(header, looked([bare]), frames[0].laterality, making), tmp_path)
+    assert complaints(path) == []
+    assert list(groups_of(pydicom.dcmread(path))) == ["frames analysed, frame 1"]
+
+
+def test_a_report_lists_the_frames_that_were_looked_at(read, making):
+    header, frames, readings = read[View.LONGITUDINAL, 3]
+    told = replace(looked(readings), shown=tuple(readings[1:2]))
+    items = groups_of(build_sr(header, told, frames[0].laterality, making))["frames analysed"]
+    image = next(one for one in items if one.ValueType == "IMAGE").ReferencedSOPSequence[0]
+    assert list(image.ReferencedFrameNumber) == [1, 2, 3]
+    assert rows_of(items, "NUM") == {"Frames analysed": 3, "Frames graded": 3, "Frames anterior longitudinal": 3}
+    assert rows_of(items, "CODE")["SOLAR gsus over these frames"] == f"grade {told.cine.grade}"
+
+
+def test_a_distance_of_nought_and_its_percentile_are_told(read, making):
+    header, frames, readings = read[View.LONGITUDINAL, 1]
+    nought = tuple(replace(one, value=0.0) if one.unit == "mm" else one for one in readings[0].measurements)
+    report = build_sr(header, looked([replace(readings[0], measurements=nought)], 9.0), frames[0].laterality, making)
+    numbers = rows_of(groups_of(report)["measurement capsule_distance, frame 1"], "NUM")
+    assert numbers["Distance"] == 0 and 0 <= numbers["Percentile of healthy hips"] < 1
+
+
 def test_a_target_is_reported_with_its_clearances(read, making):
     header, frames, readings = read[View.ILIOPECTINEAL, 3]
     (target,) = readings[0].targets
-    items = groups_of(build_sr(header, readings[:1], frames[0].laterality, making))[f"target {target.name}, frame 1"]
+    items = groups_of(build_sr(header, looked(readings[:1]), frames[0].laterality, making))[
+        f"target {target.name}, frame 1"
+    ]
     numbers = [float(one.MeasuredValueSequence[0].NumericValue) for one in items if one.ValueType == "NUM"]
     assert numbers == pytest.approx([one.distance_mm for one in target.clearances], abs=0.005)
 
@@ -172,7 +266,7 @@ def test_a_target_is_reported_with_its_clearances(read, making):
 @needs_dsrdump
 def test_a_report_is_dumped_without_a_complaint(case, making, tmp_path):
     header, frames, readings = case
-    path = written(build_sr(header, readings, frames[0].laterality, making), tmp_path)
+    path = written(build_sr(header, looked(readings), frames[0].laterality, making), tmp_path)
     done = subprocess.run(["dsrdump", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Imaging Measurement Report" in done.stdout
@@ -183,7 +277,7 @@ def test_a_point_outside_the_frame_is_refused(read, making):
     reading = readings[0]
     moved = replace(reading, landmarks=(replace(reading.landmarks[0], x=-5.0),))
     with pytest.raises(ValueError, match="outside the frame"):
-        build_sr(header, [moved], frames[0].laterality, making)
+        build_sr(header, looked([moved]), frames[0].laterality, making)
 
 
 def test_a_capture_holds_the_annotated_pictures(read, making, tmp_path):
@@ -195,14 +289,17 @@ def test_a_capture_holds_the_annotated_pictures(read, making, tmp_path):
         build_capture(header, [], [], making)
 
 
-def test_a_result_made_again_is_the_same_object(read, making):
+def test_a_result_made_again_is_the_same_object(read, making, monkeypatch):
     case = read[View.LONGITUDINAL, 3]
     header, frames, readings = case
     once, again = seg_of(case, making), seg_of(case, making)
     assert once.SOPInstanceUID == again.SOPInstanceUID and once.PixelData == again.PixelData
     other = replace(making, model=replace(making.model, sha256="0" * 64))
     assert seg_of(case, other).SOPInstanceUID != once.SOPInstanceUID
-    report = build_sr(header, readings, frames[0].laterality, making)
+    assert seg_of(case, replace(making, digest="1")).SOPInstanceUID != once.SOPInstanceUID
+    monkeypatch.setattr("serving.dicom_out.origin.VERSION", "999")
+    assert seg_of(case, making).SOPInstanceUID != once.SOPInstanceUID
+    report = build_sr(header, looked(readings), frames[0].laterality, making)
     assert report.SOPInstanceUID not in (once.SOPInstanceUID, header.SOPInstanceUID)
 
 
