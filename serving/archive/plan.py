@@ -58,6 +58,12 @@ class Plan:
         return sum(item.frames for study in self.studies for item in study.items)
 
     @property
+    def names(self) -> frozenset[str]:
+        """Every input, whether it is read or not."""
+        read = (item.input.name for study in self.studies for item in study.items)
+        return frozenset(read) | {one.name for one in self.failures}
+
+    @property
     def size_bytes(self) -> int:
         return sum(item.input.size_bytes for study in self.studies for item in study.items)
 

@@ -109,5 +109,5 @@ def _start(setup: Setup) -> None:
 def _read(study: Study) -> Done:
     assert _worker is not None, "the pool starts every process with a network"
     read, parts = _worker.read(study), Parts(_worker.setup.parts, _worker.setup.digest)
-    parts.write(parts.name(study), read)
+    parts.write(study, read)
     return Done(study, read.readings.num_rows, len(read.failures))
