@@ -18,6 +18,7 @@ import pydicom
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from datasets.files import HEAD_BYTES
+from datasets.picture import OutOfReach, UnreadableFile
 
 MAX_MEMBER_BYTES: Final = 8 << 30
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
@@ -44,6 +45,15 @@ class Failure:
     name: str
     why: Why
     reason: str
+
+
+def failure_of(name: str, error: Exception) -> Failure:
+    """What an error while an input was looked at or read says of it."""
+    if isinstance(error, UnreadableFile) and not isinstance(error, OutOfReach):
+        return Failure(name, Why.UNREADABLE, f"{error.problem}; {error.remedy}")
+    if isinstance(error, OutOfReach | OSError):
+        return Failure(name, Why.OUT_OF_REACH, f"{error}; --resume tries it again")
+    return Failure(name, Why.UNREADABLE, f"{type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True, slots=True)

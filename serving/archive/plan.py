@@ -14,7 +14,7 @@ from pydicom.uid import (
 
 from datasets.dicom import read_dicom
 from datasets.files import FileKind, kind_of
-from datasets.inputs import Failure, Input, Told, Why, is_directory_record, list_inputs
+from datasets.inputs import Failure, Input, Told, Why, failure_of, is_directory_record, list_inputs
 from datasets.picture import UnreadableFile
 from serving.dicom_out.origin import MAKER
 
@@ -110,10 +110,8 @@ def _look_at(one: Input) -> tuple[str, Item] | Failure:
         if kind is not FileKind.DICOM:
             return _folder_of(one), Item(one, kind, frames=0 if kind is FileKind.VIDEO else 1)
         return _look_at_dicom(one)
-    except UnreadableFile as error:
-        return Failure(one.name, Why.UNREADABLE, f"{error.problem}; {error.remedy}")
     except Exception as error:  # a zip's member fails in as many ways as there are compressions
-        return Failure(one.name, Why.UNREADABLE, f"it cannot be opened: {error}")
+        return failure_of(one.name, error)
 
 
 def _look_at_dicom(one: Input) -> tuple[str, Item] | Failure:

@@ -9,6 +9,8 @@ import pytest
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from model.reading import Reader
+from model.runtime import Session
 from serving.archive.run import Job, grade
 
 TABLES = ("readings", "hips", "failures")
@@ -35,6 +37,11 @@ def rows(out, table):
 
 def contents(out):
     return {table: (out / f"{table}.parquet").read_bytes() for table in TABLES}
+
+
+@pytest.fixture(scope="session")
+def reader():
+    return Reader(Session(threads=1))
 
 
 @pytest.fixture(scope="session")
