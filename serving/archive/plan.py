@@ -14,7 +14,7 @@ from pydicom.uid import (
 
 from datasets.dicom import read_dicom
 from datasets.files import FileKind, kind_of
-from datasets.inputs import Failure, Input, Told, Why, failure_of, is_directory_record, list_inputs
+from datasets.inputs import Failure, Input, Told, Why, failure_of, is_directory_record, is_packed, list_inputs
 from datasets.picture import UnreadableFile
 from serving.dicom_out.origin import MAKER
 
@@ -69,25 +69,25 @@ class Plan:
 
 
 def make_plan(archive: str | Path) -> Plan:
-    """Looks at every file's header.
+    """Looks at every file's header; of one instance's copies the largest is read, since it may be the whole one.
 
     The archive is a path, or dicomweb://... Raises FileNotFoundError, or OSError where a server cannot be asked.
     """
-    studies: dict[str, list[Item]] = defaultdict(list)
+    copies: dict[str, list[tuple[str, Item]]] = defaultdict(list)
     failures: list[Failure] = []
-    first_with: dict[str, str] = {}
     for one in _inputs(archive):
         looked_at = one if isinstance(one, Failure) else _look_at(one)
         if isinstance(looked_at, Failure):
             failures.append(looked_at)
         else:
-            study, item = looked_at
-            earlier = first_with.setdefault(item.sop_uid or item.input.name, item.input.name)
-            if earlier == item.input.name:
-                studies[study].append(item)
-            else:
-                reason = f"the same instance as {earlier}"
-                failures.append(Failure(item.input.name, Why.DUPLICATE, reason))
+            _, item = looked_at
+            copies[item.sop_uid or item.input.name].append(looked_at)
+    studies: dict[str, list[Item]] = defaultdict(list)
+    for alike in copies.values():
+        study, kept = max(alike, key=lambda copy: copy[1].input.size_bytes)
+        studies[study].append(kept)
+        reason = f"the same instance as {kept.input.name}"
+        failures += [Failure(item.input.name, Why.DUPLICATE, reason) for _, item in alike if item is not kept]
     return Plan(tuple(Study(name, tuple(studies[name])) for name in sorted(studies)), tuple(failures))
 
 
@@ -102,9 +102,12 @@ def _inputs(archive: str | Path) -> Iterator[Input | Failure]:
 def _look_at(one: Input) -> tuple[str, Item] | Failure:
     """The study a file belongs to and what it is, by its header alone."""
     try:
-        kind = kind_of(one.head())
+        head = one.head()
+        kind = kind_of(head)
         if one.size_bytes == 0 and one.told is None:
             return Failure(one.name, Why.UNREADABLE, "the file is empty: get it again from the archive")
+        if kind is None and is_packed(head):
+            return Failure(one.name, Why.UNREADABLE, "files are packed in it: unpack it where it lies")
         if kind is None:
             return Failure(one.name, Why.NOT_A_PICTURE, "it is no picture, DICOM file or video by its content")
         if kind is not FileKind.DICOM:
