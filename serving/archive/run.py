@@ -103,7 +103,8 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     left = [study for name, study in names.items() if not parts.has(name)]
     if len(left) < len(plan.studies):
         say(f"{len(plan.studies) - len(left)} studies are done already")
-    setup = Setup(job.model.resolve(), parts.folder, begun.digest, job.asked)
+    network = begun.settings["model"]["sha256"]
+    setup = Setup(job.model.resolve(), parts.folder, begun.digest, job.asked, network, programs())
     read_now, died = _read(_readers(left, setup, job), len(left), heard)
     failures = _all_failures(plan, parts, names, died)
     counts = _put_together(job, parts, names, failures)

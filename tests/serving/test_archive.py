@@ -18,6 +18,7 @@ from model.anatomy import Laterality, View
 from model.grade import GradeRules
 from model.reading import Reader
 from model.runtime import STARTER, Session
+from serving.archive.note import programs
 from serving.archive.parts import Changes, Parts
 from serving.archive.plan import Item, Study, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
@@ -179,7 +180,7 @@ def test_a_file_that_kills_its_process_costs_its_own_study_alone(archive, tmp_pa
     item = plan.studies[0].items[0]
     deadly = Deadly(item.input.name, 1, 1, item.input.path)
     killer = Study("killer", (Item(deadly, FileKind.DICOM),))
-    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked())
+    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked(), Session().sha256, programs())
     told = list(read_all([plan.studies[0], killer, *plan.studies[1:]], setup, 2))
     assert [one.study.name for one in told if isinstance(one, Died)] == ["killer"]
     assert {one.study for one in told if isinstance(one, Done)} == set(plan.studies)
@@ -198,7 +199,7 @@ class Distant(File):
 def test_what_was_out_of_reach_is_tried_again(tmp_path):
     dicom(tmp_path / "hip.dcm", GRADED, View.LONGITUDINAL)
     study = Study("far", (Item(Distant("hip.dcm", 1, 1, tmp_path / "hip.dcm"), FileKind.DICOM),))
-    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked())
+    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked(), Session().sha256, programs())
     parts = Parts(setup.parts, setup.digest)
     name = parts.name(study)
     (far,) = read_all([study], setup, 1)
