@@ -50,6 +50,14 @@ class Plan:
     failures: tuple[Failure, ...]
 
     @property
+    def line(self) -> str:
+        """What is to be read, and why how many inputs are not."""
+        causes = Counter(one.why for one in self.failures)
+        others = "".join(f", {count} {why}" for why, count in sorted(causes.items()))
+        size = f"{self.size_bytes / 1e6:.0f} MB, {self.frames} frames"
+        return f"{self.files} files of {len(self.studies)} studies, {size}; not read{others or ': none'}"
+
+    @property
     def files(self) -> int:
         return sum(len(study.items) for study in self.studies)
 
