@@ -1,7 +1,7 @@
 """What there is to read, study by study, before anything is decoded."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -51,11 +51,13 @@ class Plan:
 
     @property
     def line(self) -> str:
-        """What is to be read, and why how many inputs are not."""
+        """What is to be read, and how many inputs are not, by cause."""
         causes = Counter(one.why for one in self.failures)
-        others = "".join(f", {count} {why}" for why, count in sorted(causes.items()))
+        others = ", ".join(f"{count} {why}" for why, count in sorted(causes.items()))
         size = f"{self.size_bytes / 1e6:.0f} MB, {self.frames} frames"
-        return f"{self.files} files of {len(self.studies)} studies, {size}; not read{others or ': none'}"
+        return f"{self.files} files of {len(self.studies)} studies, {size}" + (
+            f"; beside them {others}" if others else ""
+        )
 
     @property
     def files(self) -> int:
@@ -76,14 +78,17 @@ class Plan:
         return sum(item.input.size_bytes for study in self.studies for item in study.items)
 
 
-def make_plan(archive: str | Path) -> Plan:
+def make_plan(archive: str | Path, heard: Callable[[int], None] = lambda _: None) -> Plan:
     """Looks at every file's header; of one instance's copies the largest is read, since it may be the whole one.
+
+    `heard` is told after each input how many there were.
 
     The archive is a path, or dicomweb://... Raises FileNotFoundError, or OSError where a server cannot be asked.
     """
     copies: dict[str, list[tuple[str, Item]]] = defaultdict(list)
     failures: list[Failure] = []
-    for one in _inputs(archive):
+    for count, one in enumerate(_inputs(archive), start=1):
+        heard(count)
         looked_at = one if isinstance(one, Failure) else _look_at(one)
         if isinstance(looked_at, Failure):
             failures.append(looked_at)

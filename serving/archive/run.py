@@ -24,6 +24,7 @@ from serving.archive.study import Asked
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
 from serving.deidentify.release import PARTS, PRIVATE, list_withheld, release_decided, write_crosswalk
 
+PLANNING_EVERY_S: Final = 10.0
 EXPECTED: Final = frozenset({Why.NOT_A_PICTURE, Why.NOT_ULTRASOUND, Why.DUPLICATE})
 """Why an input may give no frame without anything being wrong with it."""
 
@@ -82,14 +83,15 @@ class Progress:
 def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None] = lambda _: None) -> Outcome:
     """Grades an archive into `job.out`.
 
-    Raises FileNotFoundError without archive or model, ValueError where the folder holds another run, OSError where a
-    result cannot be written; everything else that goes wrong is a row in failures.parquet.
+    Raises FileNotFoundError without archive or model, or where an archive that held studies holds none, ValueError
+    where the folder holds another run or a process finds another network, OSError where a result cannot be written;
+    everything else that goes wrong is a row in failures.parquet.
     """
     began = time.monotonic()
     begun = _begun(job)
     may_take(job.out, begun, job.resume, job.forget, say)
-    plan = make_plan(job.archive)
-    say(f"{plan.files} files of {len(plan.studies)} studies, {plan.size_bytes / 1e6:.0f} MB, {plan.frames} frames")
+    plan = make_plan(job.archive, _now_and_then(say))
+    say(plan.line)
     parts = Parts(job.inner / PARTS, begun.digest)
     if not plan.studies and not parts.is_empty() and not job.forget:
         raise FileNotFoundError(
@@ -140,6 +142,19 @@ def _begun(job: Job) -> Begun:
         **programs(),
     }
     return Begun(name_of(job.archive, None if identities is None else identities.pseudonyms), settings)
+
+
+def _now_and_then(say: Callable[[str], None]) -> Callable[[int], None]:
+    """Tells of planning, which may take long over a share."""
+    last = time.monotonic()
+
+    def heard(count: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > PLANNING_EVERY_S:
+            last = time.monotonic()
+            say(f"{count} files looked at")
+
+    return heard
 
 
 def _tell(changes: Changes, parts: Parts, say: Callable[[str], None]) -> None:

@@ -12,6 +12,7 @@ from pydicom.uid import RLELossless
 from datasets.inputs import Why
 from model.anatomy import View
 from serving.archive.plan import make_plan
+from serving.archive.run import Job, grade
 from tests.serving.archive.conftest import dicom
 
 
@@ -58,3 +59,15 @@ def test_a_document_packed_as_a_zip_is_none_of_ours(tmp_path):
         outer.writestr("letter.docx", letter.getvalue())
     (told,) = make_plan(tmp_path).failures
     assert told.why is Why.NOT_A_PICTURE
+
+
+def test_the_plan_is_told_with_what_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("serving.archive.run.PLANNING_EVERY_S", -1.0)
+    dicom(tmp_path / "in" / "a.dcm", 3_000_016, View.ILIOPECTINEAL, 2)
+    dicom(tmp_path / "in" / "ct.dcm", 3_000_017, View.ILIOPECTINEAL, Modality="CT")
+    shutil.copy(tmp_path / "in" / "a.dcm", tmp_path / "in" / "b.dcm")
+    heard = []
+    grade(Job(tmp_path / "in", tmp_path / "out", workers=1), heard.append)
+    size = (tmp_path / "in" / "a.dcm").stat().st_size / 1e6
+    assert heard[:3] == [f"{count} files looked at" for count in (1, 2, 3)]
+    assert heard[3] == f"1 files of 1 studies, {size:.0f} MB, 2 frames; beside them 1 duplicate, 1 not ultrasound"

@@ -45,8 +45,8 @@ def test_a_share_lost_while_its_studies_were_read_is_read_at_the_next_go(mixed, 
     out = tmp_path / "out"
     grade(Job(mixed, tmp_path / "whole", workers=1), silent)
 
-    def plan_and_lose(archive):
-        plan = make_plan(archive)
+    def plan_and_lose(archive, heard):
+        plan = make_plan(archive, heard)
         mixed.rename(tmp_path / "elsewhere")
         return plan
 

@@ -37,9 +37,9 @@ def test_a_network_promoted_during_the_run_stops_it(run, tmp_path, monkeypatch):
     archive, _ = run
     model = shutil.copy(STARTER, tmp_path / "served.onnx")
 
-    def plan_and_promote(archive):
+    def plan_and_promote(archive, heard):
         model.write_bytes(model.read_bytes() + UNKNOWN_FIELD)
-        return make_plan(archive)
+        return make_plan(archive, heard)
 
     monkeypatch.setattr("serving.archive.run.make_plan", plan_and_promote)
     with pytest.raises(ValueError, match="put that one there and --resume"):
