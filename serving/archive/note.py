@@ -82,7 +82,7 @@ def may_take(out: Path, begun: Begun, resume: bool, forget: bool, say: Callable[
             "or add --forget where the one has taken the other's place"
         )
     if digest != begun.digest:
-        say("the model, a setting or a program has changed since: everything is read afresh")
+        say("the model, a setting or a version has changed: everything is read afresh, what was read is set aside")
 
 
 def write_note(out: Path, begun: Begun, outcome: dict[str, Any] | None) -> None:
