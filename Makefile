@@ -94,8 +94,8 @@ define real_set
 	test -d data/real/$(1)-held || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part calibration -o data/real/$(1)-held
 endef
 
-soak: $(DEV)/.done  ## an archive's run killed at twenty random moments; 200 cines among real and broken files (about five minutes)
-	HIPSONO_KILLS=20 HIPSONO_CINES=200 $(BIN)/pytest tests/flow/test_archive.py tests/flow/test_mixed_archive.py
+soak: $(DEV)/.done  ## an archive's run killed at twenty random moments; 200 cines among real and broken files (about five minutes): make soak HIPSONO_DATA=folder
+	HIPSONO_DATA='$(HIPSONO_DATA)' HIPSONO_KILLS=20 HIPSONO_CINES=200 $(BIN)/pytest -rs tests/flow/test_archive.py tests/flow/test_mixed_archive.py
 
 yardstick: $(DEV)/.done  ## sixty wave-simulated frames of today's generator in data/yardstick (about eight minutes); tests/yardstick stays as it was rendered once
 	OMP_NUM_THREADS=1 $(BIN)/hipsono phantom --wave -n 60 --seed 5000000 -o data/yardstick

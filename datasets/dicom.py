@@ -36,7 +36,7 @@ from pydicom.uid import (
 
 from datasets.dicom_display import Display, Window, read_display, show
 from datasets.dicom_header import read_age, read_frame_time, read_laterality, read_regions
-from datasets.picture import UnreadableFile, check_size, jpeg_header
+from datasets.picture import UnreadableFile, check_size, is_out_of_reach, jpeg_header, unopened
 from model.anatomy import Laterality
 from model.frame import Frame, Region
 
@@ -155,6 +155,8 @@ class DicomCine:
         except (UnreadableFile, GeneratorExit):
             raise
         except Exception as error:  # each decoder fails in its own way
+            if is_out_of_reach(error):
+                raise unopened(self.source, error) from error
             syntax = UID(self.transfer_syntax).name
             raise _cut_short(self.source, f"its pixels ({syntax}) cannot be decoded: {error}") from error
 
@@ -163,7 +165,8 @@ def read_dicom(source: Path | bytes, name: str = "") -> DicomCine:
     """The cine in a DICOM file, with or without preamble; only the header is read now.
 
     `name` is told in frames and errors, by default the path. Raises UnreadableFile for what is no DICOM, holds no
-    picture, is cut short, is too large, or is packed in a way that has no decoder here.
+    picture, is cut short, is too large, or is packed in a way that has no decoder here; OutOfReach, which is one too,
+    where the system does not give the file.
     """
     name = name or (str(source) if isinstance(source, Path) else "DICOM data")
     try:
@@ -171,7 +174,7 @@ def read_dicom(source: Path | bytes, name: str = "") -> DicomCine:
     except UnreadableFile:
         raise
     except OSError as error:
-        raise UnreadableFile(name, f"it cannot be opened: {error}", "check the path and its rights") from error
+        raise unopened(name, error) from error
     except Exception as error:  # pydicom raises many kinds on broken headers
         remedy = "export it again from the scanner or archive"
         raise UnreadableFile(name, f"its header is broken: {error}", remedy) from error

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from datasets.dicom import read_dicom
 from datasets.palette import PNG_MAGIC, png_header
-from datasets.picture import UnreadableFile, check_size, grey_if_colourless, jpeg_header
+from datasets.picture import UnreadableFile, check_size, grey_if_colourless, jpeg_header, unopened
 from model.anatomy import Laterality
 from model.frame import Frame, Spacing, check_spacing, whole_frame
 
@@ -126,7 +126,7 @@ def every_file(folder: Path) -> tuple[Path, ...]:
 
 def is_readable(path: Path) -> bool:
     """Whether a file's first bytes are those of a kind we read."""
-    return kind_of(_head(path)) is not None
+    return kind_of(_bytes(path, HEAD_BYTES)) is not None
 
 
 def decode_picture(data: bytes, name: str = "") -> Frame:
@@ -160,7 +160,7 @@ def frame_of(picture: NDArray[np.generic], name: str = "", index: int = 0) -> Fr
 
 
 def _read_one(source: Path | bytes, name: str) -> Iterator[Frame]:
-    kind = kind_of(source[:HEAD_BYTES] if isinstance(source, bytes) else _head(source))
+    kind = kind_of(source[:HEAD_BYTES] if isinstance(source, bytes) else _bytes(source, HEAD_BYTES))
     if kind is None:
         raise UnreadableFile(name, "it is no picture we know", _REMEDY)
     if kind is FileKind.DICOM:
@@ -168,7 +168,7 @@ def _read_one(source: Path | bytes, name: str) -> Iterator[Frame]:
     elif kind is FileKind.VIDEO:
         yield from _read_video(source, name)
     else:
-        yield decode_picture(source if isinstance(source, bytes) else source.read_bytes(), name)
+        yield decode_picture(source if isinstance(source, bytes) else _bytes(source), name)
 
 
 def _read_video(source: Path | bytes, name: str) -> Iterator[Frame]:
@@ -181,11 +181,13 @@ def _read_video(source: Path | bytes, name: str) -> Iterator[Frame]:
     video = cv2.VideoCapture(str(source))
     try:
         if not video.isOpened() or not video.get(cv2.CAP_PROP_FRAME_WIDTH):
+            _bytes(source, HEAD_BYTES)
             raise UnreadableFile(name, "the video cannot be opened", "convert it to MP4 with H.264")
         index = 0
         while (read := video.read())[0]:
             yield frame_of(np.asarray(read[1]), name, index)
             index += 1
+        _bytes(source, HEAD_BYTES)  # OpenCV does not tell the end of a video from that of its share
         if index == 0:
             raise UnreadableFile(name, "the video holds no frame that can be decoded", "convert it to MP4 with H.264")
     finally:
@@ -230,9 +232,10 @@ def _begins_like_dicom(head: bytes) -> bool:
     return len(head) > 132 and (little or big)
 
 
-def _head(path: Path) -> bytes:
+def _bytes(path: Path, size: int = -1) -> bytes:
+    """A file's first bytes, or all of them."""
     try:
         with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
+            return file.read(size)
     except OSError as error:
-        raise UnreadableFile(str(path), f"it cannot be opened: {error}", "check the path and its rights") from error
+        raise unopened(str(path), error) from error

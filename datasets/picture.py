@@ -1,5 +1,6 @@
 """What every reader of pictures shares: the one error, the limits, and grey pictures that came as colour."""
 
+import errno
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,8 @@ GREY_TOLERANCE: Final = 8
 """Largest difference between colour channels, in levels, that still counts as grey: JPEG leaves a few."""
 
 _START_OF_FRAME: Final = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_OF_CONTENT: Final = (None, errno.EINVAL, errno.EOVERFLOW, errno.EISDIR)
+"""What reading a broken file ends in as well: lengths that lead before its beginning, or beyond all ends."""
 _MARKED: Final = (b"JFIF", b"Adobe")
 
 
@@ -26,6 +29,21 @@ class UnreadableFile(ValueError):  # noqa: N818 - what it is, in the words of th
         problem = problem if len(problem) <= MAX_TEXT else f"{problem[:MAX_TEXT]}..."
         super().__init__(f"{name or 'the data'}: {problem}; {remedy}")
         self.name, self.problem, self.remedy = name, problem, remedy
+
+
+class OutOfReach(UnreadableFile):
+    """A file that its disk, share or rights did not give, whatever it holds: another time it may be read."""
+
+
+def unopened(name: str, error: Exception) -> UnreadableFile:
+    """What to raise where the system did not open a file, or stopped reading it."""
+    kind = OutOfReach if is_out_of_reach(error) else UnreadableFile
+    return kind(name, f"it cannot be opened: {error}", "check the path and its rights")
+
+
+def is_out_of_reach(error: Exception) -> bool:
+    """Whether the system says that a file is not to be had now. Decoders raise OSError too, without a number."""
+    return isinstance(error, OSError) and error.errno not in _OF_CONTENT
 
 
 def check_size(name: str, width: int, height: int, frames: int = 1) -> None:

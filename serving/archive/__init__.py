@@ -5,10 +5,11 @@ study    one study -> a row a frame, a row a hip, the deciding frames drawn
 results  of each DICOM file: report, segmentation, annotated frames
 quality  how well a frame and a hip are shown
 tables   those rows as Arrow schemas; parts as Parquet, put together bit for bit the same
-parts    what is done, on disk: a folder a study, there whole or not at all
+parts    what is done, on disk: a folder a study, there whole or not at all; set aside what the archive no longer holds
+note     run.json: of what archive, by what settings and programs; whether a folder may be gone on with
 pool     studies over processes; a file that kills its process is found and left out
 cluster  the same over a Ray cluster (extra `cluster`)
-run      plan, read, write; begun, gone on with, or begun afresh
+run      plan, read, write
 command  the verb: progress and the summary
 page     the page to look at, without a server
 """

@@ -56,7 +56,7 @@ def _read_all(waiting: Iterator[Study], setup: Setup) -> Iterator[Done | Died]:
         except RayError:
             yield Died(study)
             continue
-        parts.write(parts.name(study), read)
+        parts.write(study, read)
         yield Done(study, read.readings.num_rows, len(read.failures))
 
 

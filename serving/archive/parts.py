@@ -1,21 +1,24 @@
 """What is done, on disk: a folder a study, there whole or not at all.
 
-A part's name is made from everything its content depends on: network, rules, settings, and the study's files with
-their sizes and dates. A part that has the right name is therefore right, whoever wrote it and when.
+A part's name is made from everything its content depends on: network, rules, settings, programs, and the study's files
+with their sizes and dates. A part that has the right name is therefore right, whoever wrote it and when. One that the
+archive as it is now does not name lies aside until it is named again, or forgotten.
 """
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datasets.inputs import Why
+from datasets.whole import to_disk
 from model.frame import Frame
 from serving.archive.plan import Study
 from serving.archive.study import StudyRead
@@ -26,15 +29,25 @@ from serving.overlay import draw_overlay, encode_jpeg
 _UNFINISHED: Final = "."
 _AGAIN: Final = "again"
 """Marks a part whose study was not wholly within reach: it stands until the run is gone on with."""
+_ASIDE: Final = "aside"
+_ABOUT: Final = "about.json"
 _SCHEMAS: Final = {"readings": READINGS, "hips": HIPS, "failures": FAILURES}
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How many parts were not taken up: of studies changed, gone from the archive, not wholly within reach before."""
+
+    changed: int
+    gone: int
+    again: int
+
+
 class Parts:
-    """The parts below a folder."""
+    """The parts below a folder, and those set aside beside it."""
 
     def __init__(self, folder: Path, digest: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self._digest = folder, digest
+        self.folder, self.aside, self._digest = folder, folder.with_name(_ASIDE), digest
 
     def name(self, study: Study) -> str:
         """The part's name for a study's files as they are now."""
@@ -47,11 +60,12 @@ class Parts:
         """Whether a study is done."""
         return (self.folder / name).is_dir()
 
-    def write(self, name: str, read: StudyRead) -> None:
+    def write(self, study: Study, read: StudyRead) -> None:
         """A study's rows and pictures. Raises OSError where they cannot be written; nothing is left then."""
+        name = self.name(study)
         unfinished = self.folder / f"{_UNFINISHED}{name}.{os.getpid()}"
         shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
+        unfinished.mkdir(parents=True)
         try:
             tables = {
                 "readings": read.readings, "hips": hips_table(read.hips), "failures": failures_table(read.failures),
@@ -70,11 +84,15 @@ class Parts:
                 (unfinished / IMAGES / f"{one.note.uid}.json").write_text(json.dumps(one.note.as_json()))
             if any(one.why is Why.OUT_OF_REACH for one in read.failures):
                 (unfinished / _AGAIN).touch()
-            for file in unfinished.rglob("*"):
-                _to_disk(file)
+            about = {
+                "study": study.name, "digest": self._digest, "files": [item.input.name for item in study.items],
+            }  # fmt: skip
+            (unfinished / _ABOUT).write_text(json.dumps(about))
+            for file in (*unfinished.rglob("*"), unfinished):
+                to_disk(file)
             if not self.has(name):
                 unfinished.rename(self.folder / name)
-                _to_disk(self.folder)
+                to_disk(self.folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -92,21 +110,59 @@ class Parts:
         """The DICOM objects of a kind that a study gave."""
         return tuple(sorted((self.folder / name / kind).glob("*.dcm")))
 
-    def keep_only(self, names: frozenset[str]) -> int:
-        """Drops parts of other settings, of files that are gone or have changed, and what is to be tried again.
+    def is_empty(self) -> bool:
+        """Whether no study was ever done, or all are forgotten."""
+        return not any(_finished(folder) for folder in (self.folder, self.aside))
 
-        Gives how many there were, without those that were never finished.
+    def line_up(self, studies: dict[str, Study]) -> Changes:
+        """Brings what lies here in line with a plan, by the names of its parts.
+
+        What the plan does not name goes aside, and comes back where it names it again; what was not wholly within
+        reach is dropped, to be tried again.
         """
-        dropped = [path for path in self.folder.iterdir() if path.name not in names or (path / _AGAIN).exists()]
-        for path in dropped:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(path)
-        return sum(not path.name.startswith(_UNFINISHED) for path in dropped)
+        unnamed = [path for path in _finished(self.folder) if path.name not in studies]
+        planned = {study.name for study in studies.values()}
+        told = [_about(path) for path in unnamed]
+        for path in unnamed:
+            _move(path, self.aside / path.name)
+        for name in studies:
+            if not self.has(name) and (self.aside / name).is_dir():
+                _move(self.aside / name, self.folder / name)
+        again = [path for path in _finished(self.folder) if (path / _AGAIN).exists()]
+        for path in again:
+            shutil.rmtree(path)
+        return Changes(
+            sum(one["study"] in planned and one["digest"] == self._digest for one in told),
+            sum(bool(one["files"]) and one["study"] not in planned for one in told),
+            len(again),
+        )
+
+    def missing(self, names: Collection[str]) -> list[str]:
+        """The files that were read once, lie aside, and are not among an archive's names now."""
+        once = {name for path in _finished(self.aside) for name in _about(path)["files"]}
+        return sorted(once.difference(names))
+
+    def forget(self) -> None:
+        """Drops what lies aside."""
+        shutil.rmtree(self.aside, ignore_errors=True)
 
 
-def _to_disk(path: Path) -> None:
-    """Waits until a file or folder is on the disk: a part that survives a power cut is whole."""
-    handle = os.open(path, os.O_RDONLY)
+def _finished(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*") if not path.name.startswith(_UNFINISHED)]
+
+
+def _about(part: Path) -> dict[str, Any]:
+    """Of what study and settings a part is; nothing of those that older versions wrote."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return json.loads((part / _ABOUT).read_text())  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        return {"study": "", "digest": "", "files": []}
+
+
+def _move(path: Path, other: Path) -> None:
+    other.parent.mkdir(exist_ok=True)
+    shutil.rmtree(other, ignore_errors=True)
+    path.rename(other)

@@ -1,7 +1,7 @@
 """What there is to read, study by study, before anything is decoded."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -14,7 +14,7 @@ from pydicom.uid import (
 
 from datasets.dicom import read_dicom
 from datasets.files import FileKind, kind_of
-from datasets.inputs import Failure, Input, Told, Why, is_directory_record, list_inputs
+from datasets.inputs import Failure, Input, Told, Why, failure_of, is_directory_record, is_packed, list_inputs
 from datasets.picture import UnreadableFile
 from serving.dicom_out.origin import MAKER
 
@@ -50,6 +50,16 @@ class Plan:
     failures: tuple[Failure, ...]
 
     @property
+    def line(self) -> str:
+        """What is to be read, and how many inputs are not, by cause."""
+        causes = Counter(one.why for one in self.failures)
+        others = ", ".join(f"{count} {why}" for why, count in sorted(causes.items()))
+        size = f"{self.size_bytes / 1e6:.0f} MB, {self.frames} frames"
+        return f"{self.files} files of {len(self.studies)} studies, {size}" + (
+            f"; beside them {others}" if others else ""
+        )
+
+    @property
     def files(self) -> int:
         return sum(len(study.items) for study in self.studies)
 
@@ -58,30 +68,39 @@ class Plan:
         return sum(item.frames for study in self.studies for item in study.items)
 
     @property
+    def names(self) -> frozenset[str]:
+        """Every input, whether it is read or not."""
+        read = (item.input.name for study in self.studies for item in study.items)
+        return frozenset(read) | {one.name for one in self.failures}
+
+    @property
     def size_bytes(self) -> int:
         return sum(item.input.size_bytes for study in self.studies for item in study.items)
 
 
-def make_plan(archive: str | Path) -> Plan:
-    """Looks at every file's header.
+def make_plan(archive: str | Path, heard: Callable[[int], None] = lambda _: None) -> Plan:
+    """Looks at every file's header; of one instance's copies the largest is read, since it may be the whole one.
+
+    `heard` is told after each input how many there were.
 
     The archive is a path, or dicomweb://... Raises FileNotFoundError, or OSError where a server cannot be asked.
     """
-    studies: dict[str, list[Item]] = defaultdict(list)
+    copies: dict[str, list[tuple[str, Item]]] = defaultdict(list)
     failures: list[Failure] = []
-    first_with: dict[str, str] = {}
-    for one in _inputs(archive):
+    for count, one in enumerate(_inputs(archive), start=1):
+        heard(count)
         looked_at = one if isinstance(one, Failure) else _look_at(one)
         if isinstance(looked_at, Failure):
             failures.append(looked_at)
         else:
-            study, item = looked_at
-            earlier = first_with.setdefault(item.sop_uid or item.input.name, item.input.name)
-            if earlier == item.input.name:
-                studies[study].append(item)
-            else:
-                reason = f"the same instance as {earlier}"
-                failures.append(Failure(item.input.name, Why.DUPLICATE, reason))
+            _, item = looked_at
+            copies[item.sop_uid or item.input.name].append(looked_at)
+    studies: dict[str, list[Item]] = defaultdict(list)
+    for alike in copies.values():
+        study, kept = max(alike, key=lambda copy: copy[1].input.size_bytes)
+        studies[study].append(kept)
+        reason = f"the same instance as {kept.input.name}"
+        failures += [Failure(item.input.name, Why.DUPLICATE, reason) for _, item in alike if item is not kept]
     return Plan(tuple(Study(name, tuple(studies[name])) for name in sorted(studies)), tuple(failures))
 
 
@@ -96,18 +115,19 @@ def _inputs(archive: str | Path) -> Iterator[Input | Failure]:
 def _look_at(one: Input) -> tuple[str, Item] | Failure:
     """The study a file belongs to and what it is, by its header alone."""
     try:
-        kind = kind_of(one.head())
+        head = one.head()
+        kind = kind_of(head)
         if one.size_bytes == 0 and one.told is None:
             return Failure(one.name, Why.UNREADABLE, "the file is empty: get it again from the archive")
+        if kind is None and is_packed(head):
+            return Failure(one.name, Why.UNREADABLE, "files are packed in it: unpack it where it lies")
         if kind is None:
             return Failure(one.name, Why.NOT_A_PICTURE, "it is no picture, DICOM file or video by its content")
         if kind is not FileKind.DICOM:
             return _folder_of(one), Item(one, kind, frames=0 if kind is FileKind.VIDEO else 1)
         return _look_at_dicom(one)
-    except UnreadableFile as error:
-        return Failure(one.name, Why.UNREADABLE, f"{error.problem}; {error.remedy}")
     except Exception as error:  # a zip's member fails in as many ways as there are compressions
-        return Failure(one.name, Why.UNREADABLE, f"it cannot be opened: {error}")
+        return failure_of(one.name, error)
 
 
 def _look_at_dicom(one: Input) -> tuple[str, Item] | Failure:

@@ -1,6 +1,7 @@
 """Studies over processes, a network in each; a study that kills its process is found and told, and the others go on."""
 
 import multiprocessing
+import platform
 import signal
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -14,6 +15,7 @@ import cv2
 
 from model.reading import Reader
 from model.runtime import Session
+from serving.archive.note import programs
 from serving.archive.parts import Parts
 from serving.archive.plan import Study
 from serving.archive.study import Asked, StudyRead, read_study
@@ -25,12 +27,14 @@ AHEAD: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What every process is started with."""
+    """What every process is started with, and which network and programs it must find where it runs."""
 
     model: Path
     parts: Path
     digest: str
     asked: Asked
+    sha256: str
+    programs: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,17 @@ def _until_broken(
 
 
 class Worker:
-    """A process's own network."""
+    """A process's own network.
+
+    Raises ValueError where network or programs are not those the run was begun with: its tables would mix two.
+    """
 
     def __init__(self, setup: Setup) -> None:
         cv2.setNumThreads(1)
         self.setup = setup
-        self.reader = Reader(Session(setup.model, threads=1), setup.asked.rules)
+        session = Session(setup.model, threads=1)
+        _check_same(session, setup)
+        self.reader = Reader(session, setup.asked.rules)
         self.cleaner = None if setup.asked.identities is None else Cleaner(setup.asked.identities)
 
     def read(self, study: Study) -> StudyRead:
@@ -97,17 +106,32 @@ class Worker:
         return read_study(study, self.reader, self.setup.asked, self.cleaner)
 
 
+def _check_same(session: Session, setup: Setup) -> None:
+    if session.sha256 != setup.sha256:
+        raise ValueError(
+            f"{setup.model} on {platform.node()} is another network ({session.sha256[:12]}) than the run was begun "
+            f"with ({setup.sha256[:12]}): put that one there and --resume"
+        )
+    here = programs()
+    other = [f"{name} {here.get(name)}, not {told}" for name, told in setup.programs.items() if here.get(name) != told]
+    if other:
+        raise ValueError(f"{platform.node()} would read by other programs ({'; '.join(other)}): install the same")
+
+
+_setup: Setup | None = None
 _worker: Worker | None = None
 
 
 def _start(setup: Setup) -> None:
-    global _worker  # noqa: PLW0603 - a process pool hands its workers nothing else
+    global _setup  # noqa: PLW0603 - a process pool hands its workers nothing else
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker = Worker(setup)
+    _setup = setup
 
 
 def _read(study: Study) -> Done:
-    assert _worker is not None, "the pool starts every process with a network"
-    read, parts = _worker.read(study), Parts(_worker.setup.parts, _worker.setup.digest)
-    parts.write(parts.name(study), read)
+    global _worker  # noqa: PLW0603 - begun here, because what fails in _start is told to nobody
+    assert _setup is not None, "the pool starts every process with a setup"
+    _worker = _worker or Worker(_setup)
+    read = _worker.read(study)
+    Parts(_setup.parts, _setup.digest).write(study, read)
     return Done(study, read.readings.num_rows, len(read.failures))

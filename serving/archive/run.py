@@ -1,26 +1,22 @@
 """An archive graded: planned, read, put together; begun, gone on with, or begun afresh."""
 
-import hashlib
-import json
 import os
-import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import cv2
-import onnxruntime
 import pyarrow as pa
 
 from datasets.inputs import Failure, Why
-from datasets.whole import unfinished, write_whole
+from datasets.whole import unfinished
 from model.reading import SCHEMA
 from model.runtime import STARTER, Session
+from serving.archive.note import Begun, may_take, name_of, programs, write_note
 from serving.archive.page import write_page
-from serving.archive.parts import Parts
+from serving.archive.parts import Changes, Parts
 from serving.archive.plan import Plan, Study, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
 from serving.archive.results import Result
@@ -28,14 +24,17 @@ from serving.archive.study import Asked
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
 from serving.deidentify.release import PARTS, PRIVATE, list_withheld, release_decided, write_crosswalk
 
-RUN: Final = "run.json"
+PLANNING_EVERY_S: Final = 10.0
 EXPECTED: Final = frozenset({Why.NOT_A_PICTURE, Why.NOT_ULTRASOUND, Why.DUPLICATE})
 """Why an input may give no frame without anything being wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is asked for. `workers` processes read, or a Ray cluster at an address ("auto" for the one at hand)."""
+    """What is asked for. `workers` processes read, or a Ray cluster at an address ("auto" for the one at hand).
+
+    With `forget` the archive as it is now is all there is: what was read and is not in it is dropped.
+    """
 
     archive: str | Path
     out: Path
@@ -44,6 +43,7 @@ class Job:
     resume: bool = False
     asked: Asked = field(default_factory=Asked)
     ray: str | None = None
+    forget: bool = False
 
     @property
     def inner(self) -> Path:
@@ -83,25 +83,30 @@ class Progress:
 def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None] = lambda _: None) -> Outcome:
     """Grades an archive into `job.out`.
 
-    Raises FileNotFoundError without archive or model, ValueError where the folder holds another run, OSError where a
-    result cannot be written; everything else that goes wrong is a row in failures.parquet.
+    Raises FileNotFoundError without archive or model, or where an archive that held studies holds none, ValueError
+    where the folder holds another run or a process finds another network, OSError where a result cannot be written;
+    everything else that goes wrong is a row in failures.parquet.
     """
     began = time.monotonic()
-    settings = _settings(job)
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    _enter(job, digest, settings, say)
-    plan = make_plan(job.archive)
-    say(f"{plan.files} files of {len(plan.studies)} studies, {plan.size_bytes / 1e6:.0f} MB, {plan.frames} frames")
-    parts = Parts(job.inner / PARTS, digest)
-    names = {parts.name(study): study for study in plan.studies}
-    if dropped := parts.keep_only(frozenset(names)):
-        say(
-            f"{dropped} studies are read again: their files have changed or were out of reach, or settings have changed"
+    begun = _begun(job)
+    may_take(job.out, begun, job.resume, job.forget, say)
+    plan = make_plan(job.archive, _now_and_then(say))
+    say(plan.line)
+    parts = Parts(job.inner / PARTS, begun.digest)
+    if not plan.studies and not parts.is_empty() and not job.forget:
+        raise FileNotFoundError(
+            f"no study in {job.archive}, where some were read before: see that it is mounted, or add --forget"
         )
+    write_note(job.out, begun, None)
+    names = {parts.name(study): study for study in plan.studies}
+    _tell(parts.line_up(names), parts, say)
+    if job.forget:
+        parts.forget()
     left = [study for name, study in names.items() if not parts.has(name)]
     if len(left) < len(plan.studies):
         say(f"{len(plan.studies) - len(left)} studies are done already")
-    setup = Setup(job.model.resolve(), parts.folder, digest, job.asked)
+    network = begun.settings["model"]["sha256"]
+    setup = Setup(job.model.resolve(), parts.folder, begun.digest, job.asked, network, programs())
     read_now, died = _read(_readers(left, setup, job), len(left), heard)
     failures = _all_failures(plan, parts, names, died)
     counts = _put_together(job, parts, names, failures)
@@ -118,15 +123,14 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     else:
         write_crosswalk(job.out, (waiting.note.crossing for waiting in list_withheld(job.out).values()))
         release_decided(job.out)
-    write_page(job.out, parts, tuple(names), failures, settings)
-    _note(job.out, digest, settings, asdict(outcome))
+    write_page(job.out, parts, tuple(names), failures, begun.settings)
+    write_note(job.out, begun, asdict(outcome))
     return outcome
 
 
-def _settings(job: Job) -> dict[str, Any]:
-    """Everything but the files that a reading depends on."""
+def _begun(job: Job) -> Begun:
     session, identities = Session(job.model, threads=1), job.asked.identities
-    return {
+    settings = {
         "schema": SCHEMA,
         "model": {"name": session.spec.name, "version": session.spec.version, "sha256": session.sha256},
         "trained_on": session.spec.trained_on,
@@ -135,44 +139,32 @@ def _settings(job: Job) -> dict[str, Any]:
         "results": sorted(job.asked.results),
         "deidentified": None if identities is None else identities.pseudonyms.digest,
         "layouts": None if identities is None else identities.layouts.digest,
-        "onnxruntime": onnxruntime.__version__,
-        "opencv": cv2.__version__,
-        "machine": platform.machine(),
+        **programs(),
     }
+    return Begun(name_of(job.archive, None if identities is None else identities.pseudonyms), settings)
 
 
-def _enter(job: Job, digest: str, settings: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Takes the folder for this run. Raises ValueError where it holds one and nobody asked to go on."""
-    note = job.out / RUN
-    if note.exists() and not job.resume:
-        raise ValueError(f"{job.out} holds a run: add --resume to go on with it, or give another folder")
-    if note.exists():
-        before = json.loads(note.read_text())
-        _check_names(job.out, before["settings"], settings)
-        if before["digest"] != digest:
-            say("the model or a setting has changed since: everything is read afresh")
-    if not note.exists() and job.out.exists() and any(not _is_ours(path) for path in job.out.iterdir()):
-        raise ValueError(f"{job.out} is not empty and holds no run: give a new folder")
-    job.out.mkdir(parents=True, exist_ok=True)
-    _note(job.out, digest, settings, None)
+def _now_and_then(say: Callable[[str], None]) -> Callable[[int], None]:
+    """Tells of planning, which may take long over a share."""
+    last = time.monotonic()
+
+    def heard(count: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > PLANNING_EVERY_S:
+            last = time.monotonic()
+            say(f"{count} files looked at")
+
+    return heard
 
 
-def _check_names(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """A folder holds the originals' names or others: never both, and never others under two keys."""
-    if before.get("deidentified") == now["deidentified"]:
-        return
-    if before.get("deidentified") is None:
-        raise ValueError(f"{out} holds a run with the originals' names: give another folder for --deidentify")
-    raise ValueError(f"{out} holds a de-identified run: add --deidentify (and the same --identity), or give another")
-
-
-def _is_ours(path: Path) -> bool:
-    return path.name[0] == "." or path.name == PRIVATE
-
-
-def _note(out: Path, digest: str, settings: dict[str, Any], outcome: dict[str, Any] | None) -> None:
-    told = {"digest": digest, "finished": outcome is not None, "settings": settings, "outcome": outcome}
-    write_whole(out / RUN, json.dumps(told, indent=1, default=str))
+def _tell(changes: Changes, parts: Parts, say: Callable[[str], None]) -> None:
+    """What of an earlier run is not taken up, and why."""
+    if changes.changed:
+        say(f"{changes.changed} studies are read again: their files have changed")
+    if changes.again:
+        say(f"{changes.again} studies are read again: they were not wholly within reach")
+    if changes.gone:
+        say(f"{changes.gone} studies that were read are not in the archive now: they are kept in {parts.aside}")
 
 
 def _readers(left: list[Study], setup: Setup, job: Job) -> Iterator[Done | Died]:
@@ -197,8 +189,10 @@ def _read(
 
 
 def _all_failures(plan: Plan, parts: Parts, names: dict[str, Study], died: tuple[Study, ...]) -> list[Failure]:
-    """Of planning, of reading, and of files that killed their process; sorted by name."""
+    """Of planning, of reading, of files that are gone, and of files that killed their process; sorted by name."""
     told = list(plan.failures)
+    gone = "it was read before and is not in the archive now: bring it back and --resume, or --forget it"
+    told += [Failure(name, Why.MISSING, gone) for name in parts.missing(plan.names)]
     for table in parts.rows("failures", (name for name, study in names.items() if study not in died)):
         told += [Failure(row["name"], Why(row["why"]), row["reason"]) for row in table.to_pylist()]
     reason = "the process that read its study died: read its files one by one with `hipsono read`"

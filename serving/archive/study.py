@@ -11,8 +11,7 @@ from pydicom.dataset import Dataset
 
 from datasets.dicom import Identity, read_dicom
 from datasets.files import FileKind, FrameOptions, read_frames
-from datasets.inputs import Failure, Why
-from datasets.picture import UnreadableFile
+from datasets.inputs import Failure, Why, failure_of
 from model.anatomy import Laterality, View
 from model.cine import CineGrade
 from model.frame import Frame
@@ -99,12 +98,8 @@ def read_study(study: Study, reader: Reader, asked: Asked, cleaner: Cleaner | No
             results += of_file.build(opened.source, reader.model)
             if of_file.too_long:
                 failures.append(Failure(item.input.name, Why.NOT_SEGMENTED, "its masks would fill the memory: cut it"))
-        except UnreadableFile as error:
-            failures.append(Failure(item.input.name, Why.UNREADABLE, f"{error.problem}; {error.remedy}"))
-        except OSError as error:
-            failures.append(Failure(item.input.name, Why.OUT_OF_REACH, f"{error}; --resume tries it again"))
         except Exception as error:  # one poisoned file never stops an archive, whatever it does
-            failures.append(Failure(item.input.name, Why.UNREADABLE, f"{type(error).__name__}: {error}"))
+            failures.append(failure_of(item.input.name, error))
     ordered = [hips[side] for side in Laterality if side in hips]
     told = _compared(tuple(hip.row(asked.rules) for hip in ordered))
     deciding = tuple(hip.decided for hip in ordered if hip.decided is not None)

@@ -17,6 +17,9 @@ def grade(
     archive: Annotated[str, typer.Argument(help="A folder, zip, DICOMDIR or file, or dicomweb://HOST/PATH.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and the page.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder.")] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="With --resume: drop what was read and is in ARCHIVE no more.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that read; a core each without it.")] = None,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster, or auto (extra `cluster`).")] = None,
     sr: Annotated[bool, typer.Option("--sr", help="A DICOM report of each file.")] = False,
@@ -48,7 +51,7 @@ def grade(
         except ModuleNotFoundError as error:
             raise lacking(error.name, "deidentify") from error
     asked = asked_of((spacing_mm, age_years), asked_results(sr, seg, overlays), identities)
-    job = Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, asked, ray)
+    job = Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, asked, ray, forget)
     try:
         raise SystemExit(grade_archive(job, say))
     except ModuleNotFoundError as error:

@@ -1,7 +1,10 @@
 """Every file of an archive is accounted for: handed over, or told with its reason."""
 
+import errno
 import os
+import shutil
 import zipfile
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -91,3 +94,97 @@ def test_a_dicomdir_names_its_files_and_misses_are_told(tmp_path, dicom):
 def test_an_archive_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="give a folder, a zip, a DICOMDIR or a file"):
         list(list_inputs(tmp_path / "nothing"))
+
+
+def test_linked_folders_are_followed_once(tmp_path, dicom):
+    archive, elsewhere = tmp_path / "archive", tmp_path / "elsewhere"
+    for folder in (archive / "a", elsewhere):
+        folder.mkdir(parents=True)
+        shutil.copy(dicom, folder)
+    (archive / "b").symlink_to(elsewhere)
+    (archive / "a" / "up").symlink_to(archive)
+    (archive / "c").symlink_to(archive / "a")
+    assert names(archive) == ["a/hip.dcm", "b/hip.dcm"]
+    told = failures(archive)
+    assert set(told) == {"a/up", "c"} and {one.why for one in told.values()} == {Why.DUPLICATE}
+    assert "the archive itself" in told["a/up"].reason and told["c"].reason.endswith("as a")
+
+
+@pytest.mark.parametrize(
+    ("number", "why", "words"), [(errno.EACCES, Why.UNREADABLE, "rights"), (errno.EIO, Why.OUT_OF_REACH, "again")]
+)
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path, dicom, monkeypatch, number, why, words):
+    for name in ("a/locked", "b"):
+        (tmp_path / name).mkdir(parents=True)
+        shutil.copy(dicom, tmp_path / name)
+    listed = os.listdir
+
+    def listing(path):
+        if Path(path).name == "locked":
+            raise OSError(number, os.strerror(number))
+        return listed(path)
+
+    monkeypatch.setattr("datasets.inputs.os.listdir", listing)
+    assert names(tmp_path) == ["b/hip.dcm"]
+    told = failures(tmp_path)["a/locked"]
+    assert told.why is why and words in told.reason
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert failures(tmp_path)["pipe"].why is Why.NOT_A_PICTURE
+
+
+def test_a_name_that_is_no_text_is_told_as_text(tmp_path, dicom):
+    (tmp_path / os.fsdecode(b"h\xfcfte.dcm")).write_bytes(dicom.read_bytes())
+    (one,) = list_inputs(tmp_path)
+    assert one.name == "h\\xfcfte.dcm" and one.head() == dicom.read_bytes()[:1024]
+
+
+@pytest.fixture
+def medium(tmp_path, dicom):
+    """A DICOMDIR of two files in a folder of an archive; the files' names there."""
+    files, folder = FileSet(), tmp_path / "archive" / "disc"
+    files.add(dicom)
+    other = pydicom.dcmread(dicom)
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    files.add(other)
+    files.write(folder)
+    return folder, names(folder / "DICOMDIR")
+
+
+def test_a_dicomdir_in_a_folder_tells_what_it_lacks(medium):
+    folder, (first, second) = medium
+    assert failures(folder.parent) == {}
+    (folder / second).unlink()
+    assert names(folder.parent) == ["disc/DICOMDIR", f"disc/{first}"]
+    assert failures(folder.parent)[f"disc/{second}"].why is Why.MISSING
+
+
+def test_a_mount_may_spell_a_dicomdirs_names_its_own_way(medium):
+    folder, named = medium
+    for name in named:
+        spelt = folder / f"{name.lower()};1"
+        spelt.parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).rename(spelt)
+    shutil.rmtree(folder / "PT000000")
+    assert names(folder / "DICOMDIR") == [f"{name.lower()};1" for name in named]
+    assert failures(folder / "DICOMDIR") == failures(folder.parent) == {}
+
+
+def test_a_dicomdir_that_names_what_lies_outside_is_not_followed(medium):
+    folder, (first, second) = medium
+    (folder / second).rename(folder.parent / "outside.dcm")
+    (folder / second).symlink_to(folder.parent / "outside.dcm")
+    assert names(folder / "DICOMDIR") == [first]
+
+
+@pytest.mark.parametrize("broken", [b"\xff\xff\xff\x7f", b"\0\0\0\0"])
+def test_a_dicomdir_that_is_broken_or_names_nothing_is_told(medium, broken):
+    folder, _ = medium
+    content = bytearray((folder / "DICOMDIR").read_bytes())
+    at = content.index(b"\x04\x00\x20\x12SQ")
+    content[at + 8 : at + 12] = broken
+    (folder / "DICOMDIR").write_bytes(content[: at + 40])
+    assert failures(folder / "DICOMDIR")["DICOMDIR"].why is Why.UNREADABLE
+    assert failures(folder.parent)["disc/DICOMDIR"].why is Why.UNREADABLE

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tests.flow.conftest import ROOT
 from tests.flow.test_command import hipsono
 
 KILLS = int(os.environ.get("HIPSONO_KILLS", "2"))
+SMALLER_THAN_A_PICTURE, SMALLER_THAN_A_TABLE, SMALLER_THAN_A_NOTE = 36_000, 25_000, 800
 TABLES = ("readings", "hips", "failures")
 
 
@@ -75,3 +77,29 @@ def test_a_run_is_not_begun_over_another_and_a_missing_archive_is_named(archive,
     assert refused.returncode == 2 and "not empty" in refused.stderr
     missing = hipsono("grade", tmp_path / "nothing", "-o", tmp_path / "new")
     assert missing.returncode == 2 and "no archive" in missing.stderr
+
+
+def test_on_a_full_disk(archive, whole, tmp_path):
+    tables, out = whole[0], tmp_path / "out"
+
+    def resumed(most_bytes=resource.RLIM_INFINITY):
+        """Goes on where no file may grow beyond so many bytes: every write beyond them fails as on a full disk."""
+        limit = (most_bytes, most_bytes)
+        return hipsono(
+            "grade", archive, "-o", out, "--resume", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        )
+
+    full = resumed(SMALLER_THAN_A_PICTURE)
+    assert full.returncode == 2 and "File too large" in full.stderr
+    assert not list(out.glob("*.parquet"))
+    ended = resumed()
+    assert ended.returncode == 1, ended.stderr
+    assert contents(out) == tables
+    for limit in (SMALLER_THAN_A_TABLE, SMALLER_THAN_A_NOTE):
+        full = resumed(limit)
+        assert full.returncode == 2 and "File too large" in full.stderr
+        assert contents(out) == tables
+        assert json.loads((out / "run.json").read_text())["archive"] == str(archive)
+    assert resumed().returncode == 1
+    assert contents(out) == tables
+    assert json.loads((out / "run.json").read_text())["outcome"]["read_now"] == 0

@@ -18,7 +18,8 @@ from model.anatomy import Laterality, View
 from model.grade import GradeRules, not_gradable
 from model.reading import Reader
 from model.runtime import STARTER, Session
-from serving.archive.parts import Parts
+from serving.archive.note import programs
+from serving.archive.parts import Changes, Parts
 from serving.archive.plan import Item, Study, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
 from serving.archive.quality import frame_quality, hip_qualities
@@ -157,8 +158,11 @@ def test_a_changed_file_alone_is_read_again(archive, graded, tmp_path):
     shutil.copytree(archive, moved, copy_function=shutil.copy2)
     shutil.copytree(graded[0], out)
     os.utime(moved / "more.zip", ns=(1, 1))
-    assert grade(Job(moved, out, workers=1, resume=True), silent).read_now == 1
+    heard = []
+    assert grade(Job(moved, out, workers=1, resume=True, forget=True), heard.append).read_now == 1
     assert contents(out) == contents(graded[0])
+    assert "1 studies are read again: their files have changed" in heard
+    assert not (out / "aside").exists()
 
 
 def test_a_changed_setting_begins_afresh_and_says_so(archive, graded, tmp_path):
@@ -199,7 +203,7 @@ def test_a_file_that_kills_its_process_costs_its_own_study_alone(archive, tmp_pa
     item = plan.studies[0].items[0]
     deadly = Deadly(item.input.name, 1, 1, item.input.path)
     killer = Study("killer", (Item(deadly, FileKind.DICOM),))
-    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked())
+    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked(), Session().sha256, programs())
     told = list(read_all([plan.studies[0], killer, *plan.studies[1:]], setup, 2))
     assert [one.study.name for one in told if isinstance(one, Died)] == ["killer"]
     assert {one.study for one in told if isinstance(one, Done)} == set(plan.studies)
@@ -218,16 +222,16 @@ class Distant(File):
 def test_what_was_out_of_reach_is_tried_again(tmp_path):
     dicom(tmp_path / "hip.dcm", GRADED, View.LONGITUDINAL)
     study = Study("far", (Item(Distant("hip.dcm", 1, 1, tmp_path / "hip.dcm"), FileKind.DICOM),))
-    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked())
+    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked(), Session().sha256, programs())
     parts = Parts(setup.parts, setup.digest)
     name = parts.name(study)
     (far,) = read_all([study], setup, 1)
     assert (far.frames, far.failures) == (0, 1) and parts.has(name)
-    assert parts.keep_only(frozenset({name})) == 1 and not parts.has(name)
+    assert parts.line_up({name: study}) == Changes(changed=0, gone=0, again=1) and not parts.has(name)
     (tmp_path / "up").touch()
     (near,) = read_all([study], setup, 1)
     assert (near.frames, near.failures) == (2, 0)
-    assert parts.keep_only(frozenset({name})) == 0 and parts.has(name)
+    assert parts.line_up({name: study}) == Changes(changed=0, gone=0, again=0) and parts.has(name)
 
 
 def test_what_the_caller_knows_goes_before_the_files(archive, tmp_path):
