@@ -41,6 +41,18 @@ export class Panel {
     this.say(reading);
   }
 
+  // As if nothing had been read.
+  clear() {
+    for (const id of ["grade", "view"]) write(at(id), "–");
+    for (const id of ["evidence", "review", "doppler"]) write(at(id), "");
+    at("grade").classList.remove("none");
+    at("bars").hidden = at("cine").hidden = at("targets-card").hidden = true;
+    at("measurements").replaceChildren();
+    list(at("talk"), []);
+    at("picture").setAttribute("aria-label", "No picture yet");
+    for (const { line } of this.toggles.values()) line.hidden = true;
+  }
+
   grade({ solar: { gsus, pdus }, cine }) {
     write(at("grade"), String(gsus.grade ?? "not graded"));
     at("grade").classList.toggle("none", gsus.grade === null);

@@ -1,6 +1,7 @@
-"""A real server in a process of its own."""
+"""A real server in a process of its own, and pages of it in a real headless Chromium."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,15 +14,22 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+CHROMIUM = os.environ.get("HIPSONO_CHROMIUM") or shutil.which("chromium") or ""
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def started(*verb):
+def started(*verb, port=None):
     """A hipsono process that serves, and its address."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, str(ROOT / "hipsono.py"), *verb, "--port", str(port)]
     process = subprocess.Popen(command, cwd="/", env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
     address = f"http://127.0.0.1:{port}"
@@ -51,3 +59,28 @@ def demo():
     yield address
     process.terminate()
     process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    opened = chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(browser):
+    opened = browser.new_page(viewport={"width": 1400, "height": 900})
+    faults: list[str] = []
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    yield opened
+    opened.close()
+    assert faults == []
