@@ -10,7 +10,8 @@ export class Film {
 
   get newest() { return this.frames.at(-1); }
 
-  // A full film that `follows` its source lets go of the oldest frame but the wanted and the deciding one; held, it takes no more.
+  // A full film that `follows` its source, the newest frame on the screen, lets go of the oldest but the deciding one; held at a
+  // frame it takes no more.
   add(frame, follows) {
     this.count += 1;
     frame.number = this.count;
@@ -18,6 +19,6 @@ export class Film {
     this.frames.push(frame);
     if (this.frames.length <= this.room) return;
     const deciding = this.frames[decidingIndex(this.frames)];
-    this.frames.splice(this.frames.findIndex((one) => one !== this.wanted && one !== deciding), 1);
+    this.frames.splice(this.frames.findIndex((one) => one !== deciding), 1);
   }
 }

@@ -1,5 +1,6 @@
 """A real server in a process of its own, and pages of it in a real headless Chromium."""
 
+import json
 import os
 import shutil
 import socket
@@ -9,7 +10,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import cv2
 import pytest
+
+from datasets.phantom.cine import cine
+from model.anatomy import View
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,3 +89,13 @@ def page(browser):
     yield opened
     opened.close()
     assert faults == []
+
+
+@pytest.fixture(scope="session")
+def reading(server):
+    """A real reading of a small longitudinal picture, for peers of the page that tell what a test wants told."""
+    grey = cv2.resize(next(iter(cine(3_000_097, View.LONGITUDINAL, 1))).frame.grey, (320, 240))
+    jpeg = cv2.imencode(".jpg", grey)[1].tobytes()
+    request = urllib.request.Request(f"{server}/v1/frames?age_years=9", jpeg, {"Content-Type": "image/jpeg"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)

@@ -92,8 +92,11 @@ def test_switches_theme_size_and_keys(page, server):
     page.goto(server)
     page.keyboard.press("t")
     assert page.get_attribute("html", "data-theme") == "light"
-    page.keyboard.press("d")
-    assert float(page.evaluate("parseFloat(getComputedStyle(document.getElementById('grade')).fontSize)")) > 40
+    sizes = []
+    for _ in range(2):
+        sizes.append(page.evaluate("parseFloat(getComputedStyle(document.getElementById('grade')).fontSize)"))
+        page.keyboard.press("d")
+    assert sizes[1] > 2 * sizes[0]
     page.keyboard.press("?")
     assert page.is_visible("#keys")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -110,8 +113,9 @@ def test_everything_one_can_press_has_a_name(page, server):
     assert nameless == []
 
 
-@pytest.mark.parametrize("width", [700, 1400])
-def test_nothing_runs_off_the_page(page, server, tmp_path, width):
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(("width", "least"), [(700, 600), (1000, 590), (1400, 600)])
+def test_nothing_runs_off_the_page_and_the_picture_stays_large(page, server, tmp_path, width, least, large):
     """700 pixels are what 1400 are at 200 % zoom."""
     path = tmp_path / "hip.png"
     cv2.imwrite(str(path), next(iter(cine(SEED, View.LONGITUDINAL, 1))).frame.grey)
@@ -119,7 +123,10 @@ def test_nothing_runs_off_the_page(page, server, tmp_path, width):
     page.goto(server)
     page.set_input_files("#file", str(path))
     page.wait_for_function("document.getElementById('view').textContent.includes('Anterior')")
+    if large:
+        page.click("#far")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator("#picture").bounding_box()["width"] >= least
 
 
 def test_the_demo_shows_landmarks_on_all_three_views(page, demo):

@@ -2,32 +2,18 @@
 
 import base64
 import json
-import urllib.request
 
 import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from datasets.phantom.cine import cine
-from model.anatomy import View
 from tests.flow.conftest import CHROMIUM
 
-SEED = 3_000_097
 KEPT_LIVE = 600
 NOTHING = "\u2013"
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: install it, or name it in HIPSONO_CHROMIUM")
-
-
-@pytest.fixture(scope="module")
-def reading(server):
-    """A real reading, to be told over and over under other names."""
-    grey = cv2.resize(next(iter(cine(SEED, View.LONGITUDINAL, 1))).frame.grey, (320, 240))
-    jpeg = cv2.imencode(".jpg", grey)[1].tobytes()
-    request = urllib.request.Request(f"{server}/v1/frames", jpeg, {"Content-Type": "image/jpeg"})
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
 
 
 def nth(reading, k, deciding=0):
