@@ -52,11 +52,10 @@ export class Pulse {
 
   told(silent) {
     if (!this.at) return "Waiting for the first answer";
-    const state = this.held ? "Frozen" : silent > STALE_MS ? `No answer for ${(silent / 1000).toFixed(1)} s` : "Live";
-    const [first, last] = [this.beats[0], this.beats.at(-1)];
-    const pace = this.beats.length > 1 && silent < PACE_OVER_MS ? (1000 * (this.beats.length - 1)) / (last - first) : 0;
-    return `${state} · ${pace.toFixed(pace < 10 ? 1 : 0)} frames/s · newest ${this.age.toFixed(0)} ms old when shown · ` +
-      `${this.skipped} of ${this.answered + this.skipped} skipped`;
+    const rest = `newest ${this.age.toFixed(0)} ms old when shown · ${this.skipped} of ${this.answered + this.skipped} skipped`;
+    if (silent > STALE_MS && !this.held) return `No answer for ${(silent / 1000).toFixed(1)} s · ${rest}`;
+    const spent = this.beats.at(-1) - this.beats[0], pace = spent ? (1000 * (this.beats.length - 1)) / spent : 0;
+    return `${this.held ? "Frozen" : "Live"} · ${pace.toFixed(pace < 10 ? 1 : 0)} frames/s · ${rest}`;
   }
 
   warn(stale) {

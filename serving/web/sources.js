@@ -64,10 +64,13 @@ async function readVideo(video, known, feed) {
     else stream.passed += 1;
   };
   video.requestVideoFrameCallback(next);
-  video.play().catch((error) => { say(error.message, true); stream.ended = true; });
-  while (alive() && !video.ended && !stream.ended) await pause(50); // a source that stands still presents nothing
+  let fault = null;
+  video.play().catch((error) => { fault = error; });
+  const over = () => !alive() || video.ended || video.srcObject?.active === false || stream.ended || fault;
+  while (!over()) await pause(50); // looked at from here: a source that stands still presents nothing
   for (let k = 0; k < 50 && stream.flying > 0 && alive(); k += 1) await pause(100);
   stream.close();
+  if (fault) throw fault;
   return stream.passed;
 }
 
@@ -88,9 +91,9 @@ export async function readCamera(deviceId, known, feed) {
   const video = Object.assign(document.createElement("video"), { srcObject: media, muted: true, playsInline: true });
   const [track] = media.getVideoTracks();
   feed.say(`Live: ${track.label || "camera"}`);
-  track.addEventListener("ended", () => feed.say(`${track.label || "The camera"} was unplugged`, true));
   try {
     await readVideo(video, known, feed);
+    feed.say(`${track.label || "The camera"} gives no more pictures: is it plugged in?`, true);
   } finally {
     track.stop();
   }

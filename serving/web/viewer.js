@@ -160,8 +160,10 @@ async function guarded(feed, work) {
 // What is known of the picture, or null after saying what keeps it from being read.
 function knownOrSaid() {
   const told = known();
-  if (!told) say("Not begun: mend or empty the marked field first", true);
-  return told;
+  if (told) return told;
+  say("Not begun: mend or empty the marked field first", true);
+  document.querySelector("[aria-invalid=true]").focus();
+  return null;
 }
 
 async function open(file) {

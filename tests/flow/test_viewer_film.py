@@ -50,6 +50,10 @@ class Watched:
     def connected(self, socket):
         self.socket = socket
 
+    def awaited(self, page):
+        while self.socket is None:
+            page.wait_for_timeout(20)
+
     def send(self, count, deciding=0):
         for _ in range(count):
             told, jpeg = nth(self.reading, self.sent, deciding)
@@ -62,8 +66,7 @@ class Watched:
 def watched(page, server, reading):
     peer = Watched(page, reading)
     page.goto(f"{server}/?watch")
-    while peer.socket is None:
-        page.wait_for_timeout(20)
+    peer.awaited(page)
     peer.send(3)
     expect(page.locator("#position")).to_have_text("3 / 3")
     return peer
@@ -136,3 +139,15 @@ def test_what_is_saved_is_what_is_drawn_while_the_next_picture_is_still_decoded(
     page.evaluate("() => { window.createImageBitmap = () => new Promise(() => {}); }")
     page.keyboard.press("ArrowLeft")
     assert saved_reading(page) == "frame-22"
+
+
+def test_a_watched_source_that_is_lost_is_sought_again(page, watched):
+    lost, watched.socket = watched.socket, None
+    lost.close()
+    expect(page.locator("#state")).to_contain_text("trying again")
+    expect(page.locator("#stale")).to_have_text("STALE")
+    watched.awaited(page)
+    watched.send(2)
+    expect(page.locator("#position")).to_have_text("5 / 5")
+    expect(page.locator("#stale")).to_have_text("")
+    expect(page.locator("#state")).to_contain_text("Live")

@@ -131,6 +131,23 @@ def test_pace_age_and_skipped_frames_are_told_and_a_stopped_camera_is_not_live(c
     assert page.is_disabled("#freeze")
 
 
+def test_a_camera_that_is_unplugged_is_told_and_let_go(fake_camera, server):
+    page = fake_camera.new_page()
+    page.add_init_script(
+        """const real = MediaDevices.prototype.getUserMedia;
+        MediaDevices.prototype.getUserMedia = async function (wanted) {
+          return (window.media = await real.call(this, wanted)); };"""
+    )
+    page.goto(server)
+    page.click("#camera")
+    expect(page.locator("#pulse")).to_contain_text("Live", timeout=60_000)
+    page.evaluate("window.media.getTracks()[0].stop()")
+    expect(page.locator("#state")).to_contain_text("gives no more pictures")
+    expect(page.locator("#camera")).to_have_text("Camera")
+    expect(page.locator("#pulse")).to_have_text("")
+    page.close()
+
+
 def test_a_video_opened_while_the_camera_runs_can_be_frozen(camera_page, film):
     page = camera_page
     page.set_input_files("#file", str(film))
