@@ -90,7 +90,7 @@ export async function readCamera(deviceId, known, feed) {
   const media = await navigator.mediaDevices.getUserMedia({ video: deviceId ? { ...wanted, deviceId: { exact: deviceId } } : wanted });
   const video = Object.assign(document.createElement("video"), { srcObject: media, muted: true, playsInline: true });
   const [track] = media.getVideoTracks();
-  feed.say(`Live: ${track.label || "camera"}`);
+  feed.say(`Camera: ${track.label || "unnamed"}`);
   try {
     await readVideo(video, known, feed);
     feed.say(`${track.label || "The camera"} gives no more pictures: is it plugged in?`, true);
@@ -120,7 +120,7 @@ async function followed({ add, alive, say }) {
   socket.addEventListener("message", ({ data }) => {
     if (!alive()) socket.close();
     else if (typeof data === "string") {
-      if (!reading) say("Live: what the server watches");
+      if (!reading) say("What the server watches");
       reading = JSON.parse(data);
       taken = performance.now() - reading.age_ms;
     } else add({ reading, blob: data, taken, skipped: reading.dropped });

@@ -150,4 +150,4 @@ def test_a_watched_source_that_is_lost_is_sought_again(page, watched):
     watched.send(2)
     expect(page.locator("#position")).to_have_text("5 / 5")
     expect(page.locator("#stale")).to_have_text("")
-    expect(page.locator("#state")).to_contain_text("Live")
+    expect(page.locator("#state")).to_have_text("What the server watches")

@@ -118,7 +118,7 @@ def camera_on(browser, address):
 def test_pace_age_and_skipped_frames_are_told_and_a_stopped_camera_is_not_live(camera_page):
     page = camera_page
     expect(page.locator("#pulse")).to_have_text(PULSE)
-    expect(page.locator("#state")).to_contain_text("Live: ")
+    expect(page.locator("#state")).to_contain_text("Camera: ")
     page.keyboard.press("f")
     expect(page.locator("#pulse")).to_contain_text("Frozen")
     page.keyboard.press("f")
