@@ -25,20 +25,20 @@ export function drawReading(canvas, picture, reading, look) {
   pen.drawImage(picture, 0, 0, width, height);
   if (!reading) return;
   const unit = (look.scale * Math.max(width, height)) / 900;
-  ruler(pen, reading.frame, unit);
-  if (look.overlay) overlay(pen, reading, look.hidden, unit);
+  const taken = ruler(pen, reading.frame, unit);
+  if (look.overlay) overlay(pen, reading, { hidden: look.hidden, taken }, unit);
 }
 
-function overlay(pen, reading, hidden, unit) {
-  const shown = reading.structures.filter((s) => !hidden.has(s.name));
-  for (const structure of shown) outline(pen, structure, unit);
+function overlay(pen, reading, { hidden, taken }, unit) {
+  for (const structure of reading.structures) if (!hidden.has(structure.name)) outline(pen, structure, unit);
   const distance = reading.measurements.find((one) => one.name === "capsule_distance" && one.value !== null);
   const target = reading.targets[0];
   const points = reading.landmarks.filter((p) => !hidden.has(p.name));
   const around = ({ x, y }, reach) => [x - reach, y - reach, x + reach, y + reach];
-  const taken = [
-    ...shown.map((s) => s.bbox), ...points.map((p) => around(p, 8 * unit)), ...reading.targets.map((t) => around(t, 13 * unit)),
-  ];
+  taken.push( // a structure whose outline is off is there to be looked at: no label goes over it either
+    ...reading.structures.map((s) => s.bbox), ...points.map((p) => around(p, 8 * unit)), ...reading.targets.map((t) => around(t, 13 * unit)),
+    ...(distance ? [bounds(distance.points)] : []),
+  );
   for (const point of points) cross(pen, point, unit);
   if (distance) span(pen, distance, unit, taken);
   for (const one of reading.targets) aim(pen, one, unit, taken);
@@ -47,6 +47,8 @@ function overlay(pen, reading, hidden, unit) {
     label(pen, { key: point.name, text: words(point.name), x: point.x, y: point.y, colour: "#fff" }, 14 * unit, taken);
   }
 }
+
+const bounds = ([[x0, y0], [x1, y1]]) => [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1), Math.max(y0, y1)];
 
 function outline(pen, structure, unit) {
   pen.beginPath();
@@ -119,18 +121,22 @@ function stroke(pen, points, width, colour) {
   pen.lineWidth = width; pen.strokeStyle = colour; pen.stroke();
 }
 
-// Ticks every 5 mm down the sector's left edge, numbered every 10; nothing without a scale.
+// Ticks every 5 mm down the sector's left edge, numbered every 10; nothing without a scale. Gives the numbers' places.
 function ruler(pen, frame, unit) {
-  if (!frame.spacing_mm) return;
+  if (!frame.spacing_mm) return [];
   const [x0, y0, , y1] = frame.sector;
   const edge = Math.max(x0, 30 * unit), step = 5 / frame.spacing_mm[0];
-  if (step < 3) return;
+  if (step < 3) return [];
+  const left = edge - 28 * unit, taken = [];
   for (let k = 0; y0 + k * step <= y1; k += 1) {
     const y = y0 + k * step, whole = k % 2 === 0;
     stroke(pen, [[edge - (whole ? 9 : 5) * unit, y], [edge - 1, y]], 1.4 * unit, "rgba(255,255,255,.75)");
-    if (whole && k) write(pen, `${k * 5}`, { x: edge - 28 * unit, y: y + 4 * unit }, 11 * unit, "#dfe5ea");
+    if (!whole || !k) continue;
+    write(pen, `${k * 5}`, { x: left, y: y + 4 * unit }, 11 * unit, "#dfe5ea");
+    taken.push([left, y - 7 * unit, edge, y + 4 * unit]);
   }
-  write(pen, "mm", { x: edge - 28 * unit, y: y0 + 10 * unit }, 10 * unit, "#dfe5ea");
+  write(pen, "mm", { x: left, y: y0 + 10 * unit }, 10 * unit, "#dfe5ea");
+  return taken;
 }
 
 // A line drawn by hand, and what it measures: the scale is the frame's own.
@@ -142,8 +148,24 @@ export function drawTape(canvas, [x0, y0], [x1, y1], spacing, scale) {
   return text;
 }
 
-export function describe(reading) {
+// Small print along the lower edge, as large as the width allows.
+export function sign(pen, text) {
+  const { width, height } = pen.canvas;
+  pen.font = "600 100px system-ui, sans-serif";
+  const size = Math.min(height / 32, (96 * width) / pen.measureText(text).width);
+  write(pen, text, { x: 0.02 * width, y: height - 0.6 * size }, size, "#fff");
+}
+
+// What a frame shows in one sentence; it stays the same while only the confidences move.
+export function gist(reading) {
   const found = reading.landmarks.map((p) => words(p.name)).join(", ") || "nothing located";
   const { grade, reason } = reading.solar.gsus;
   return `${words(reading.view.name)}; ${found}; ${grade === null ? `not graded: ${reason}` : `grade ${grade}`}`;
 }
+
+const percent = (share) => `${Math.round(100 * share)} %`;
+
+export const doubt = ({ probabilities }) => probabilities?.map((share, grade) => `grade ${grade} ${percent(share)}`).join(", ") ?? "";
+
+// The same with what makes it doubtful.
+export const describe = (reading) => [gist(reading), doubt(reading.solar.gsus), reading.solar.gsus.review].filter(Boolean).join("; ");

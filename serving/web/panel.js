@@ -1,7 +1,7 @@
 // The reading in words and numbers beside the picture. Built once, then only what changed is written: at sixty frames a
 // second a rebuilt list would lose the focus of whoever uses the keyboard.
 
-import { COLOURS, describe, words } from "./draw.js";
+import { COLOURS, describe, doubt, gist, words } from "./draw.js";
 
 const at = (id) => document.getElementById(id);
 const SAID_EVERY_MS = 3000;
@@ -23,11 +23,15 @@ function list(parent, texts, tag = "p") {
 
 export class Panel {
   constructor(hidden, redraw) {
-    this.toggles = new Map(Object.keys(COLOURS).map((name) => [name, toggle(name, hidden, redraw)]));
-    at("structures").append(...[...this.toggles.values()].map((t) => t.line));
+    this.toggles = new Map();
+    this.add = (name) => {
+      this.toggles.set(name, toggle(name, hidden, redraw));
+      at("structures").append(this.toggles.get(name).line);
+    };
+    Object.keys(COLOURS).forEach(this.add);
     at("bars").append(...[0, 1, 2, 3].map((grade) => Object.assign(make("span"), { className: `g${grade}` })));
     [...at("bars").children].forEach((bar, grade) => { bar.dataset.grade = grade; });
-    this.saidAt = 0;
+    Object.assign(this, { saidAt: -Infinity, heard: "", saying: 0, reading: null });
   }
 
   show(reading) {
@@ -41,38 +45,63 @@ export class Panel {
     this.say(reading);
   }
 
-  grade({ solar: { gsus, pdus }, cine }) {
+  // As if nothing had been read.
+  clear() {
+    for (const id of ["grade", "view"]) write(at(id), "–");
+    for (const id of ["evidence", "review", "doppler", "combined"]) write(at(id), "");
+    at("grade").classList.remove("none");
+    at("bars").hidden = at("cine").hidden = at("targets-card").hidden = true;
+    at("measurements").replaceChildren();
+    list(at("talk"), []);
+    at("picture").setAttribute("aria-label", "No picture yet");
+    for (const { line } of this.toggles.values()) line.hidden = true;
+  }
+
+  grade({ solar: { gsus, pdus, combined }, cine }) {
     write(at("grade"), String(gsus.grade ?? "not graded"));
     at("grade").classList.toggle("none", gsus.grade === null);
     write(at("evidence"), gsus.grade === null ? gsus.reason : gsus.evidence ?? "");
     write(at("review"), gsus.review ?? "");
     at("bars").hidden = !gsus.probabilities;
+    at("bars").setAttribute("aria-label", doubt(gsus));
     [...at("bars").children].forEach((bar, grade) => {
-      bar.style.height = `${Math.round(100 * (gsus.probabilities?.[grade] ?? 0))}%`;
+      const percent = Math.round(100 * (gsus.probabilities?.[grade] ?? 0));
+      bar.style.height = `${percent}%`;
+      bar.dataset.percent = `${percent} %`;
     });
     write(at("doppler"), pdus.calibrated === null ? `Power Doppler: ${pdus.reason}`
       : `Power Doppler: ${pdus.calibrated} calibrated, ${pdus.literal} literal`);
+    const told = combined.grade === null ? combined.reason : `grade ${combined.grade}`;
+    write(at("combined"), told === gsus.reason ? "" : `Combined: ${told}`);
     at("cine").hidden = !cine || cine.frames < 2;
     if (!at("cine").hidden) {
       write(at("cine-grade"), `Cine so far: grade ${cine.grade} (${Math.round(100 * cine.probabilities[cine.grade])} %) from ${cine.frames} frames`);
     }
   }
 
-  structures(reading) {
-    const found = new Map(reading.structures.map((s) => [s.name, s]));
+  // A switch stays once its structure or point was seen: it would take the keyboard's focus with it.
+  structures({ structures, landmarks }) {
+    const found = new Map([...landmarks, ...structures].map((one) => [one.name, one.confidence]));
+    for (const name of found.keys()) if (!this.toggles.has(name)) this.add(name);
     for (const [name, { line, told }] of this.toggles) {
-      line.hidden = !found.has(name);
-      write(told, found.get(name)?.confidence.toFixed(2) ?? "");
+      if (found.has(name)) line.hidden = false;
+      line.classList.toggle("absent", !found.has(name));
+      write(told, found.get(name)?.toFixed(2) ?? "not seen");
     }
   }
 
-  // What a screen reader hears: the reading in one sentence, when it has changed and not more often than it can speak.
+  // What a screen reader hears: the reading in one sentence, when it has changed, not more often than it can be spoken, and
+  // always the last one.
   say(reading) {
     at("picture").setAttribute("aria-label", describe(reading));
-    const now = performance.now();
-    if (now - this.saidAt < SAID_EVERY_MS) return;
-    this.saidAt = now;
-    write(at("said"), describe(reading));
+    this.reading = reading;
+    if (this.saying || gist(reading) === this.heard) return;
+    this.saying = setTimeout(() => this.speak(), Math.max(0, SAID_EVERY_MS - (performance.now() - this.saidAt)));
+  }
+
+  speak() {
+    Object.assign(this, { saying: 0, saidAt: performance.now(), heard: gist(this.reading) });
+    write(at("said"), describe(this.reading));
   }
 }
 
@@ -83,7 +112,7 @@ function toggle(name, hidden, redraw) {
     redraw();
   });
   const swatch = make("i"), told = make("b");
-  swatch.style.background = `rgb(${COLOURS[name]})`;
+  swatch.style.background = `rgb(${COLOURS[name] ?? "255,255,255"})`;
   line.append(box, swatch, make("span", words(name)), told);
   line.hidden = true;
   return { line, told };

@@ -10,8 +10,8 @@ async function problem(response) {
   throw new Error(body.detail);
 }
 
-export async function readPicture(file, query, { add, alive, say }) {
-  const response = await fetch(`/v1/frames?${new URLSearchParams(query)}`, {
+export async function readPicture(file, known, { add, alive, say }) {
+  const response = await fetch(`/v1/frames?${new URLSearchParams(known)}`, {
     method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" },
   });
   if (!response.ok) await problem(response);
@@ -21,8 +21,8 @@ export async function readPicture(file, query, { add, alive, say }) {
   say(file.name ?? "");
 }
 
-export async function readDicom(file, query, { add, alive, say }) {
-  const response = await fetch(`/v1/cines?${new URLSearchParams({ pictures: "jpeg", ...query })}`, {
+export async function readDicom(file, known, { add, alive, say }) {
+  const response = await fetch(`/v1/cines?${new URLSearchParams({ pictures: "jpeg", ...known })}`, {
     method: "POST", body: file, headers: { "Content-Type": "application/dicom" },
   });
   if (!response.ok) await problem(response);
@@ -53,45 +53,47 @@ async function* lines(body) {
 }
 
 // A playing <video>, of a file or a camera: every picture it presents goes to the stream while there is room.
-async function readVideo(video, settings, { add, alive, say }) {
-  const stream = new Stream(settings, (frame) => (alive() ? add(frame) : frame.picture.close()), (detail) => say(detail, true));
+async function readVideo(video, known, feed) {
+  const { add, alive, say } = feed;
+  const stream = new Stream(known, { answered: (frame) => (alive() ? add(frame) : frame.picture.close()), told: say });
   await stream.ready;
-  await new Promise((resolve) => {
-    const next = () => {
-      if (!alive() || video.ended || !stream.open) return resolve();
-      video.requestVideoFrameCallback(next);
-      if (stream.free) createImageBitmap(video).then((bitmap) => stream.send({ bitmap }), () => {});
-      else stream.passed += 1;
-    };
-    video.addEventListener("ended", next, { once: true });
+  feed.stream = stream;
+  const next = () => {
     video.requestVideoFrameCallback(next);
-    video.play().catch((error) => { say(error.message, true); resolve(); });
-  });
-  for (let k = 0; k < 50 && stream.flying > 0 && stream.open; k += 1) await pause(100);
+    if (stream.free) createImageBitmap(video).then((bitmap) => stream.send({ bitmap }), () => {});
+    else stream.passed += 1;
+  };
+  video.requestVideoFrameCallback(next);
+  let fault = null;
+  video.play().catch((error) => { fault = error; });
+  const over = () => !alive() || video.ended || video.srcObject?.active === false || stream.ended || fault;
+  while (!over()) await pause(50); // looked at from here: a source that stands still presents nothing
+  for (let k = 0; k < 50 && stream.flying > 0 && alive(); k += 1) await pause(100);
   stream.close();
+  if (fault) throw fault;
   return stream.passed;
 }
 
-export async function readVideoFile(file, settings, feed) {
+export async function readVideoFile(file, known, feed) {
   const video = Object.assign(document.createElement("video"), { src: URL.createObjectURL(file), muted: true });
   await new Promise((resolve, reject) => {
     video.onloadeddata = resolve;
     video.onerror = () => reject(new Error(`${file.name}: the browser cannot play this video`));
   });
-  const passed = await readVideo(video, settings, feed);
+  const passed = await readVideo(video, known, feed);
   URL.revokeObjectURL(video.src);
-  if (feed.alive()) feed.say(`${file.name}: read live, ${passed} frames passed by`);
+  feed.say(`${file.name}: read live, ${passed} frames passed by`);
 }
 
-export async function readCamera(deviceId, settings, feed) {
+export async function readCamera(deviceId, known, feed) {
   const wanted = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
   const media = await navigator.mediaDevices.getUserMedia({ video: deviceId ? { ...wanted, deviceId: { exact: deviceId } } : wanted });
   const video = Object.assign(document.createElement("video"), { srcObject: media, muted: true, playsInline: true });
   const [track] = media.getVideoTracks();
-  feed.say(`Live: ${track.label || "camera"}`);
-  track.addEventListener("ended", () => feed.say(`${track.label || "The camera"} was unplugged`, true));
+  feed.say(`Camera: ${track.label || "unnamed"}`);
   try {
-    await readVideo(video, settings, feed);
+    await readVideo(video, known, feed);
+    feed.say(`${track.label || "The camera"} gives no more pictures: is it plugged in?`, true);
   } finally {
     track.stop();
   }
@@ -103,38 +105,49 @@ export async function cameras() {
 }
 
 // What `hipsono watch` reads: for each frame its Reading, then its picture.
-export async function followWatch({ add, alive, say }) {
+export async function followWatch(feed) {
+  for (let tries = 0; feed.alive(); tries += 1) {
+    if (await followed(feed)) tries = 0;
+    feed.say("The server watches no source, its source has ended, or it cannot be reached: trying again", true);
+    await pause(Math.min(250 * 2 ** tries, 4000));
+  }
+}
+
+// Until the connection closes; whether anything came.
+async function followed({ add, alive, say }) {
   const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/watch`);
-  let reading = null;
+  let reading = null, taken = 0;
   socket.addEventListener("message", ({ data }) => {
     if (!alive()) socket.close();
-    else if (typeof data === "string") reading = JSON.parse(data);
-    else add({ reading, blob: data });
+    else if (typeof data === "string") {
+      if (!reading) say("What the server watches");
+      reading = JSON.parse(data);
+      taken = performance.now() - reading.age_ms;
+    } else add({ reading, blob: data, taken, skipped: reading.dropped });
   });
   await new Promise((resolve) => socket.addEventListener("close", resolve));
-  if (alive()) say("The server watches no source, or its source has ended", true);
+  return reading !== null;
 }
 
 // The server's phantom cines, one after another, for as long as nothing else is shown.
 export async function playDemo({ add, alive, say, clear, held }) {
-  let answered = () => {};
-  const stream = new Stream({}, (frame) => { if (alive()) add(frame); answered(); }, (detail) => { say(detail, true); answered(); });
+  const stream = new Stream({}, { answered: (frame) => (alive() ? add(frame) : frame.picture.close()), told: say });
+  const going = async () => {
+    while (alive() && (held() || !stream.open || stream.flying > 0)) await pause(20);
+    return alive();
+  };
   await stream.ready;
   say("Phantom cines are being drawn ...");
   while (alive()) {
     const { clips } = await (await fetch("/demo/clips")).json();
     if (clips.every((clip) => clip.frames === 0)) { await pause(300); continue; }
     for (const clip of clips.filter((c) => c.frames > 0)) {
-      if (!alive()) break;
+      if (!await going()) break;
       clear();
       stream.settle({ spacing_mm: clip.spacing_mm, age_years: clip.age_years });
-      for (let k = 0; k < clip.frames && alive(); k += 1) {
-        const blob = await (await fetch(`/demo/${clip.view}/${k}.jpg`)).blob();
-        while (held() && alive()) await pause(100);
-        const done = new Promise((resolve) => { answered = resolve; });
-        stream.send({ blob });
-        await done;
-        say("Demo: phantom cines of the three hip views, read live. Drop a file to read your own.");
+      say("Demo: phantom cines of the three hip views, read live. Drop a file to read your own.");
+      for (let k = 0; k < clip.frames && await going(); k += 1) {
+        stream.send({ blob: await (await fetch(`/demo/${clip.view}/${k}.jpg`)).blob() });
         await pause(60);
       }
     }

@@ -1,20 +1,29 @@
 // The page's end of the stream. At most IN_FLIGHT frames are on their way: while one is answered the next is encoded,
-// and what comes faster is passed by, counted and told.
+// and what comes faster is passed by, counted and told. A connection that is lost is sought again until `close`.
 
 const IN_FLIGHT = 2;
+const AGAIN_MS = 250; // doubled with every try
+const AGAIN_AT_MOST_MS = 4000;
 
 export class Stream {
-  constructor(settings, onAnswer, onRefused) {
+  // `answered` takes {reading, picture, blob, taken, skipped}; `told` takes (text, bad).
+  constructor(settings, { answered, told }) {
     this.worker = new Worker("/static/stream.worker.js");
-    Object.assign(this, { onAnswer, onRefused, flying: 0, passed: 0, open: true });
+    Object.assign(this, { settings, answered, told, flying: 0, passed: 0, open: false, ended: false, tries: 0, known: 0 });
     this.ready = new Promise((resolve, reject) => { this.began = resolve; this.failed = reject; });
     this.worker.addEventListener("message", ({ data }) => this.heard(data));
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.worker.postMessage({ open: `${scheme}://${location.host}/v1/stream` });
-    this.ready.then(() => this.settle(settings), () => {});
+    this.connect();
   }
 
-  settle(settings) { this.worker.postMessage({ settings }); }
+  connect() {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    this.worker.postMessage({ open: `${scheme}://${location.host}/v1/stream` });
+  }
+
+  settle(settings) {
+    this.settings = settings;
+    if (this.open) this.worker.postMessage({ settings });
+  }
 
   get free() { return this.open && this.flying < IN_FLIGHT; }
 
@@ -31,22 +40,39 @@ export class Stream {
   }
 
   heard(data) {
-    if (data.ready) this.began();
+    if (data.ready) this.connected();
     if (data.lost) { this.flying -= data.lost; this.passed += data.lost; }
-    if (data.refused) this.onRefused(data.refused);
+    if (data.refused) this.told(data.refused, true);
     if (data.answer) {
       this.flying -= 1;
-      this.onAnswer({ reading: data.answer, picture: data.bitmap, blob: data.blob, taken: data.taken });
+      const skipped = this.passed - this.known;
+      this.known = this.passed;
+      this.answered({ reading: data.answer, picture: data.bitmap, blob: data.blob, taken: data.taken, skipped });
     }
-    if (data.closed) {
-      this.failed(new Error("the server's stream cannot be reached"));
-      if (this.open) this.onRefused("the stream was closed by the server: reload the page");
-      this.open = false;
+    if (data.closed && !this.ended) this.lost();
+  }
+
+  connected() {
+    if (this.tries) this.told("The connection to the server is back");
+    Object.assign(this, { open: true, tries: 0 });
+    this.settle(this.settings);
+    this.began();
+  }
+
+  lost() {
+    if (!this.open && !this.tries) {
+      this.ended = true;
+      this.failed(new Error("the server's stream cannot be reached: is the server running?"));
+      return;
     }
+    this.open = false;
+    this.told("The connection to the server is lost: trying again", true);
+    setTimeout(() => !this.ended && this.connect(), Math.min(AGAIN_MS * 2 ** this.tries, AGAIN_AT_MOST_MS));
+    this.tries += 1;
   }
 
   close() {
-    this.open = false;
+    Object.assign(this, { open: false, ended: true });
     this.worker.postMessage({ close: true });
     setTimeout(() => this.worker.terminate(), 500);
   }

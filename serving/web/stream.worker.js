@@ -1,4 +1,5 @@
-// A worker's end of the stream: encodes pictures, sends them, and gives each back with its answer.
+// A worker's end of the stream: encodes pictures, sends them, and gives each back with its answer, or tells that it is lost.
+// A frame ends in exactly one `answer` or one of `lost`, whatever becomes of the connection.
 //
 // in:  {open: url}, {settings}, {bitmap, taken} or {blob, taken}, {close: true}
 // out: {ready: true}, {answer, blob, bitmap, taken}, {refused: detail}, {lost: count}, {closed: true}
@@ -9,8 +10,12 @@ const waiting = new Map(); // seq -> {blob, bitmap, taken}
 
 function open(url) {
   socket = new WebSocket(url);
+  sent = 0;
   socket.addEventListener("open", () => postMessage({ ready: true }));
-  socket.addEventListener("close", () => postMessage({ closed: true }));
+  socket.addEventListener("close", () => {
+    letGo();
+    postMessage({ closed: true });
+  });
   socket.addEventListener("message", (event) => heard(JSON.parse(event.data)));
 }
 
@@ -20,19 +25,22 @@ function heard(told) {
     return;
   }
   const kept = waiting.get(told.seq);
-  let lost = 0;
-  for (const [seq, older] of waiting) {
-    if (seq > told.seq) break;
-    waiting.delete(seq);
-    if (seq === told.seq) continue;
-    older.bitmap.close();
-    lost += 1;
-  }
-  if (lost) postMessage({ lost });
+  waiting.delete(told.seq);
+  letGo(told.seq);
   if (told.status) {
     kept.bitmap.close();
     postMessage({ refused: told.detail, lost: 1 });
   } else postMessage({ answer: told, ...kept }, [kept.bitmap]);
+}
+
+// The frames before `end` that no answer will come for.
+function letGo(end = Infinity) {
+  const gone = [...waiting].filter(([seq]) => seq < end);
+  for (const [seq, { bitmap }] of gone) {
+    waiting.delete(seq);
+    bitmap.close();
+  }
+  if (gone.length) postMessage({ lost: gone.length });
 }
 
 async function encoded(bitmap) {
@@ -48,6 +56,7 @@ async function send({ bitmap, blob, taken }) {
   const picture = bitmap ?? await createImageBitmap(blob);
   if (socket.readyState !== WebSocket.OPEN) {
     picture.close();
+    postMessage({ lost: 1 });
     return;
   }
   waiting.set(sent, { blob: data, bitmap: picture, taken });

@@ -14,12 +14,12 @@ export class Timeline {
     });
   }
 
-  show(frames, shown) {
-    const { strip, slider } = this;
+  show({ frames, wanted, place, count }) {
+    const { strip, slider } = this, shown = Math.max(place, 0);
     slider.max = Math.max(frames.length - 1, 0);
     slider.value = shown;
     slider.disabled = frames.length < 2;
-    slider.setAttribute("aria-valuetext", `frame ${shown + 1} of ${frames.length}, ${said(frames[shown]?.reading)}`);
+    slider.setAttribute("aria-valuetext", `frame ${wanted?.number ?? 0} of ${count}, ${said(wanted?.reading)}`);
     strip.hidden = frames.length < 2;
     if (strip.hidden) return;
     const width = Math.round(strip.clientWidth * devicePixelRatio), height = Math.round(strip.clientHeight * devicePixelRatio);
@@ -40,7 +40,7 @@ export class Timeline {
 // Which frame decided the cine's grade, -1 where none did or it is no longer kept.
 export const decidingIndex = (frames) => {
   const seq = frames.at(-1)?.reading.cine?.deciding_seq;
-  return seq === undefined ? -1 : frames.findIndex((f) => f.reading.seq === seq);
+  return seq === undefined ? -1 : frames.findLastIndex((f) => f.reading.seq === seq);
 };
 
 const said = (reading) => {

@@ -1,25 +1,34 @@
 // What is shown, and what a person does about it. Frames come from sources.js, are drawn by draw.js and told by panel.js.
 
-import { drawReading, drawTape } from "./draw.js";
+import { drawReading } from "./draw.js";
+import { Film } from "./film.js";
+import { inWords, known, onKnown } from "./known.js";
 import { Panel } from "./panel.js";
+import { layTape, takeFiles } from "./pointer.js";
+import { Pulse } from "./pulse.js";
+import { savePicture, saveReading } from "./save.js";
 import { cameras, followWatch, playDemo, readCamera, readDicom, readPicture, readVideoFile } from "./sources.js";
+import { keptTheme, nextTheme } from "./theme.js";
 import { Timeline, decidingIndex } from "./timeline.js";
 
 const at = (id) => document.getElementById(id);
-const KEPT_FRAMES = 600; // of a live cine, as JPEG: older ones would fill the memory
+const KEPT_LIVE = 600; // frames, as JPEG: a camera has no end, and older ones would fill the memory
+const KEPT_OF_FILE = 6000;
 const PLAY_MS = 60;
 
 const look = { hidden: new Set(), overlay: true, scale: 1 };
-let frames = []; // {reading, blob, picture while it is the newest}
-let shown = -1;
-let current = null; // the picture on the screen
+let film = new Film(KEPT_OF_FILE);
+let seen = null; // {frame, picture}: what is on the screen; nothing else is drawn over, told or saved
+let decoding = false;
 let playing = false;
 let frozen = false;
 let live = false;
+let source = null; // what frames come from now, or came from last
 let turn = 0; // a newer source makes an older one's answers stale
 
 const panel = new Panel(look.hidden, () => draw());
-const timeline = new Timeline(at("strip"), at("timeline"), (index) => { setPlaying(false); if (live) setFrozen(true); show(index); });
+const pulse = new Pulse(at("pulse"), at("stale"), (stale) => at("drop").classList.toggle("stale", stale));
+const timeline = new Timeline(at("strip"), at("timeline"), (index) => { setPlaying(false); if (live) setFrozen(true); show(film.frames[index]); });
 
 function say(text, bad = false) {
   at("state").textContent = text;
@@ -27,29 +36,56 @@ function say(text, bad = false) {
 }
 
 function draw() {
-  if (current) drawReading(at("picture"), current, frames[shown]?.reading, look);
+  if (seen) drawReading(at("picture"), seen.picture, seen.frame.reading, look);
 }
 
-async function show(index) {
-  const frame = frames[index];
+// One picture is decoded at a time; of those wanted meanwhile the last comes next.
+async function show(frame) {
   if (!frame) return;
-  shown = index;
-  const picture = frame.picture ?? await createImageBitmap(frame.blob);
-  if (frames[shown] !== frame) return;
-  if (current && current !== picture) current.close();
-  current = picture;
+  film.wanted = frame;
+  if (frame.picture) put(frame, frame.picture);
+  if (decoding) return;
+  decoding = true;
+  try {
+    while (film.wanted && seen?.frame !== film.wanted) {
+      const mine = film, next = film.wanted, picture = await createImageBitmap(next.blob);
+      if (mine === film && seen?.frame !== film.wanted) put(next, picture);
+      else picture.close();
+    }
+  } finally {
+    decoding = false;
+  }
+}
+
+function put(frame, picture) {
   frame.picture = null;
+  seen?.picture.close();
+  seen = { frame, picture };
   at("hint").hidden = true;
+  at("tape").textContent = "";
   draw();
   panel.show(frame.reading);
   tellPosition();
 }
 
+// An empty screen: what is still to be read must not stand beside another picture's reading.
+function blank() {
+  seen?.picture.close();
+  seen = null;
+  at("picture").getContext("2d", { alpha: false }).clearRect(0, 0, at("picture").width, at("picture").height);
+  at("tape").textContent = "";
+  panel.clear();
+  tellPosition();
+}
+
 function tellPosition() {
-  timeline.show(frames, Math.max(shown, 0));
-  at("position").textContent = `${shown + 1} / ${frames.length}`;
+  const { frames, wanted, count } = film;
+  timeline.show(film);
+  at("position").textContent = wanted ? `${wanted.number} / ${count}` : "–";
+  at("kept").textContent = frames.length < count ? `${frames.length} kept, ${count - frames.length} let go` : "";
   at("play").disabled = frames.length < 2;
-  at("save-picture").disabled = at("save-reading").disabled = shown < 0;
+  at("cine-jump").disabled = decidingIndex(frames) < 0;
+  at("save-picture").disabled = at("save-reading").disabled = !seen;
 }
 
 function setPlaying(value) {
@@ -58,30 +94,50 @@ function setPlaying(value) {
 }
 
 function setFrozen(value) {
+  if (frozen && !value) {
+    setPlaying(false);
+    show(film.newest);
+  }
+  markFrozen(value);
+}
+
+function markFrozen(value) {
   frozen = value;
+  pulse.hold(value);
   at("freeze").setAttribute("aria-pressed", String(value));
   at("freeze").textContent = value ? "Go live" : "Freeze";
-  if (!value && frames.length) show(frames.length - 1);
+}
+
+// What runs may be frozen; what has ended stays as it is shown.
+function setLive(value) {
+  live = value;
+  markFrozen(false);
+  at("freeze").disabled = !value;
+  if (value) pulse.begin();
+  else pulse.end();
+}
+
+function setCamera(value) {
+  at("camera").setAttribute("aria-pressed", String(value));
+  at("camera").textContent = value ? "Stop camera" : "Camera";
 }
 
 // Forgets what was shown; what is given belongs to the new source alone.
-function begin({ isLive = false } = {}) {
+function begin({ isLive = false, room = KEPT_OF_FILE, told = {} } = {}) {
   const mine = ++turn;
-  const clear = () => { frames = []; shown = -1; };
-  clear();
-  setPlaying(false);
-  live = isLive;
-  frozen = false;
-  at("freeze").disabled = !isLive;
-  setFrozen(false);
   const alive = () => mine === turn;
+  const clear = () => { film = new Film(room); };
+  clear();
+  blank();
+  setCamera(false);
+  setPlaying(false);
+  setLive(isLive);
   const add = (frame, { follow = true } = {}) => {
-    frames.push(frame);
-    if (frames.length > KEPT_FRAMES) { frames.shift(); shown = Math.max(shown - 1, 0); }
-    const newest = frames.length - 1;
-    if (newest === 0 || (follow && !frozen)) {
-      if (shown >= 0 && frames[newest - 1]?.picture) frames[newest - 1].picture = null;
-      show(newest);
+    const follows = follow && !frozen;
+    film.add(frame, follows);
+    if (live) pulse.beat(frame);
+    if (follows || film.count === 1) {
+      show(frame);
       if (frame.taken) at("picture").dataset.shownAfterMs = (performance.now() - frame.taken).toFixed(1);
     } else {
       frame.picture?.close();
@@ -89,20 +145,9 @@ function begin({ isLive = false } = {}) {
       tellPosition();
     }
   };
-  return { alive, add, say, clear, held: () => frozen };
+  source = { alive, add, clear, say: (text, bad) => alive() && say(text, bad), held: () => frozen, told, stream: null, again: null };
+  return source;
 }
-
-// What the person knows of the frame; what was left empty is not sent.
-const query = () => Object.fromEntries(
-  [["spacing_mm", "spacing"], ["age_years", "age"], ["laterality", "laterality"]]
-    .map(([name, id]) => [name, at(id).value.trim()])
-    .filter(([, value]) => value),
-);
-
-const settings = () => {
-  const told = query();
-  return told.age_years ? { ...told, age_years: Number(told.age_years) } : told;
-};
 
 async function guarded(feed, work) {
   try {
@@ -112,32 +157,59 @@ async function guarded(feed, work) {
   }
 }
 
+// What is known of the picture, or null after saying what keeps it from being read.
+function knownOrSaid() {
+  const told = known();
+  if (told) return told;
+  say("Not begun: mend or empty the marked field first", true);
+  document.querySelector("[aria-invalid=true]").focus();
+  return null;
+}
+
 async function open(file) {
+  const told = knownOrSaid();
+  if (!told) return;
   const isVideo = file.type.startsWith("video/");
-  const feed = begin({ isLive: isVideo });
+  const feed = begin({ isLive: isVideo, told });
+  if (!isVideo) feed.again = () => open(file);
   say(`Reading ${file.name} ...`);
   await guarded(feed, async () => {
     const head = new Uint8Array(await file.slice(0, 132).arrayBuffer());
     const dicom = String.fromCharCode(...head.slice(128, 132)) === "DICM" || /\.dcm$/i.test(file.name);
-    if (dicom) await readDicom(file, query(), feed);
-    else if (isVideo) await readVideoFile(file, settings(), feed);
-    else await readPicture(file, query(), feed);
+    if (dicom) await readDicom(file, told, feed);
+    else if (isVideo) await readVideoFile(file, told, feed);
+    else await readPicture(file, told, feed);
   });
+  if (feed.alive()) setLive(false);
 }
 
 async function toggleCamera() {
   if (at("camera").getAttribute("aria-pressed") === "true") {
     turn += 1;
+    setCamera(false);
+    setLive(false);
+    say("Camera stopped");
     return;
   }
-  const feed = begin({ isLive: true });
-  at("camera").setAttribute("aria-pressed", "true");
-  at("camera").textContent = "Stop camera";
-  await guarded(feed, () => readCamera(at("device").value, settings(), feed));
-  at("camera").setAttribute("aria-pressed", "false");
-  at("camera").textContent = "Camera";
-  at("freeze").disabled = true;
+  const told = knownOrSaid();
+  if (!told) return;
+  const feed = begin({ isLive: true, room: KEPT_LIVE, told });
+  setCamera(true);
+  await guarded(feed, () => readCamera(at("device").value, told, feed));
+  if (feed.alive()) { setCamera(false); setLive(false); }
   listCameras();
+}
+
+// A scale, age or side that was changed: a stream takes it from its next frame on, an open file is read again.
+function takeKnown() {
+  const told = known();
+  if (!told || !source || inWords(told) === inWords(source.told)) return;
+  source.told = told;
+  if (source.again) source.again();
+  else if (live && source.stream) {
+    source.stream.settle(told);
+    say(`From the next frame on: ${inWords(told)}; a new cine begins`);
+  } else say(`For what is opened next: ${inWords(told)}`);
 }
 
 async function listCameras() {
@@ -145,27 +217,6 @@ async function listCameras() {
   at("device").replaceChildren(...found.map((d, k) => new Option(d.label || `camera ${k + 1}`, d.deviceId)));
   at("device").hidden = found.length < 2;
 }
-
-function save(blob, name) {
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
-
-const savePicture = () => shown >= 0 && at("picture").toBlob((blob) => save(blob, `hipsono-${frames[shown].reading.id}.png`));
-const saveReading = () => {
-  if (shown < 0) return;
-  const { reading } = frames[shown];
-  save(new Blob([JSON.stringify(reading, null, 1)], { type: "application/json" }), `hipsono-${reading.id}.json`);
-};
-
-const THEMES = ["auto", "light", "dark"];
-function setTheme(name) {
-  document.documentElement.dataset.theme = name;
-  at("theme").textContent = `Theme: ${name}`;
-  localStorage.setItem("theme", name);
-}
-const nextTheme = () => setTheme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length]);
 
 function setFar(value) {
   document.documentElement.classList.toggle("far", value);
@@ -180,23 +231,33 @@ function setOverlay(value) {
   draw();
 }
 
-const step = (by) => frames.length > 1 && (live && setFrozen(true), show((shown + by + frames.length) % frames.length));
-const deciding = () => {
-  const index = decidingIndex(frames);
-  if (index < 0) return;
+const step = (by) => {
+  const { frames, place } = film;
+  if (frames.length < 2) return;
   if (live) setFrozen(true);
-  show(index);
+  show(frames[(place + by + frames.length) % frames.length]);
+};
+const deciding = () => {
+  const frame = film.frames[decidingIndex(film.frames)];
+  if (!frame) return;
+  setPlaying(false);
+  if (live) setFrozen(true);
+  show(frame);
 };
 
 const ACTIONS = {
-  play: () => frames.length > 1 && setPlaying(!playing),
+  play: () => {
+    if (film.frames.length < 2) return;
+    if (live) setFrozen(true);
+    setPlaying(!playing);
+  },
   freeze: () => live && setFrozen(!frozen),
   camera: () => toggleCamera(),
   overlay: () => setOverlay(!look.overlay),
   far: () => setFar(!document.documentElement.classList.contains("far")),
   theme: nextTheme,
-  "save-picture": savePicture,
-  "save-reading": saveReading,
+  "save-picture": () => seen && savePicture(at("picture"), seen.frame.reading),
+  "save-reading": () => seen && saveReading(seen.frame.reading),
   "cine-jump": deciding,
   help: () => (at("keys").open ? at("keys").close() : at("keys").showModal()),
 };
@@ -216,37 +277,24 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "ArrowLeft") step(-1);
 });
 
-// A tape: drag over the picture to measure. It goes with the next frame.
-const place = (event) => {
-  const box = at("picture").getBoundingClientRect();
-  return [((event.clientX - box.left) / box.width) * at("picture").width, ((event.clientY - box.top) / box.height) * at("picture").height];
-};
-let tapeFrom = null;
-at("picture").addEventListener("pointerdown", (event) => { if (shown >= 0) { tapeFrom = place(event); if (live) setFrozen(true); } });
-at("picture").addEventListener("pointermove", (event) => {
-  if (!tapeFrom) return;
-  setPlaying(false);
-  draw();
-  at("tape").textContent = drawTape(at("picture"), tapeFrom, place(event), frames[shown].reading.frame.spacing_mm, look.scale);
+layTape(at("picture"), at("tape"), {
+  grip: () => {
+    if (seen) { setPlaying(false); if (live && !frozen) setFrozen(true); }
+    return seen;
+  },
+  redraw: draw,
+  spacing: () => seen.frame.reading.frame.spacing_mm,
+  scale: () => look.scale,
 });
-addEventListener("pointerup", () => { tapeFrom = null; });
+takeFiles(at("file"), at("drop"), open);
+onKnown(takeKnown);
+setInterval(() => playing && seen?.frame === film.wanted && show(film.frames[(film.place + 1) % film.frames.length]), PLAY_MS);
 
-at("file").addEventListener("change", (event) => event.target.files[0] && open(event.target.files[0]));
-const drop = at("drop");
-drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
-drop.addEventListener("dragleave", () => drop.classList.remove("over"));
-drop.addEventListener("drop", (event) => {
-  event.preventDefault();
-  drop.classList.remove("over");
-  if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
-});
-setInterval(() => playing && frames.length > 1 && show((shown + 1) % frames.length), PLAY_MS);
-
-setTheme(localStorage.getItem("theme") ?? "auto");
+keptTheme();
 listCameras().catch(() => {});
 const { spec, demo } = await (await fetch("/v1/model")).json();
 at("trained").textContent = `Model ${spec.name} ${spec.version}, trained on ${spec.trained_on}`;
 if (demo || location.search === "?watch") {
-  const feed = begin({ isLive: true });
+  const feed = begin({ isLive: true, room: KEPT_LIVE });
   guarded(feed, () => (demo ? playDemo(feed) : followWatch(feed)));
 }

@@ -1,6 +1,8 @@
-"""A real server in a process of its own."""
+"""A real server in a process of its own, and pages of it in a real headless Chromium."""
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -8,9 +10,20 @@ import time
 import urllib.request
 from pathlib import Path
 
+import cv2
 import pytest
 
+from datasets.phantom.cine import cine
+from model.anatomy import View
+
 ROOT = Path(__file__).resolve().parents[2]
+
+
+CHROMIUM = os.environ.get("HIPSONO_CHROMIUM") or shutil.which("chromium") or ""
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
 
 
 def free_port():
@@ -19,9 +32,9 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def started(*verb, **environment):
+def started(*verb, port=None, **environment):
     """A hipsono process that serves, and its address."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, str(ROOT / "hipsono.py"), *verb, "--port", str(port)]
     process = subprocess.Popen(command, cwd="/", env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment})
     address = f"http://127.0.0.1:{port}"
@@ -51,3 +64,38 @@ def demo():
     yield address
     process.terminate()
     process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    opened = chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(browser):
+    opened = browser.new_page(viewport={"width": 1400, "height": 900})
+    faults: list[str] = []
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    yield opened
+    opened.close()
+    assert faults == []
+
+
+@pytest.fixture(scope="session")
+def reading(server):
+    """A real reading of a small longitudinal picture, for peers of the page that tell what a test wants told."""
+    grey = cv2.resize(next(iter(cine(3_000_097, View.LONGITUDINAL, 1))).frame.grey, (320, 240))
+    jpeg = cv2.imencode(".jpg", grey)[1].tobytes()
+    request = urllib.request.Request(f"{server}/v1/frames?age_years=9", jpeg, {"Content-Type": "image/jpeg"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)

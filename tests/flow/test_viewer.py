@@ -1,49 +1,19 @@
 """The page in a real headless Chromium: what a person drops is drawn, graded and measured."""
 
-import json
-import os
 import re
-import shutil
 
 import cv2
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from tests.flow.conftest import CHROMIUM
 
-CHROMIUM = os.environ.get("HIPSONO_CHROMIUM") or shutil.which("chromium") or ""
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
 SEED = 3_000_097
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: install it, or name it in HIPSONO_CHROMIUM")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        yield playwright.chromium
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    opened = chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def page(browser):
-    opened = browser.new_page(viewport={"width": 1400, "height": 900})
-    faults: list[str] = []
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    yield opened
-    opened.close()
-    assert faults == []
 
 
 def coloured_pixels(page):
@@ -101,91 +71,6 @@ def test_a_broken_file_says_what_is_wrong(page, server, tmp_path):
     assert "PNG" in page.inner_text("#state")
 
 
-def test_a_video_is_read_live(page, server, tmp_path):
-    path = tmp_path / "hip.webm"
-    frames = [f.frame.grey for f in cine(SEED, View.LONGITUDINAL, 6)]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"VP80"), 5, frames[0].shape[::-1])
-    assert writer.isOpened()
-    for grey in frames:
-        writer.write(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
-    writer.release()
-    page.goto(server)
-    page.fill("#age", "9")
-    page.set_input_files("#file", str(path))
-    page.wait_for_function("document.getElementById('state').textContent.includes('read live')", timeout=60_000)
-    assert "Anterior" in page.inner_text("#view")
-    assert "Cine so far: grade" in page.inner_text("#cine")
-    assert page.is_visible("#strip")
-
-
-@pytest.fixture(scope="module")
-def fake_camera(chromium, tmp_path_factory):
-    """A Chromium whose camera shows a phantom cine over and over."""
-    film = tmp_path_factory.mktemp("camera") / "hip.mjpeg"
-    pictures = (cv2.resize(f.frame.grey, (960, 720)) for f in cine(SEED, View.LONGITUDINAL, 8))
-    film.write_bytes(b"".join(cv2.imencode(".jpg", p)[1].tobytes() for p in pictures))
-    fakes = [
-        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-video-capture={film}",
-    ]  # fmt: skip
-    opened = chromium.launch(executable_path=CHROMIUM, args=FLAGS + fakes)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def camera_page(fake_camera, server):
-    opened = fake_camera.new_page(viewport={"width": 1400, "height": 900})
-    opened.goto(server)
-    opened.click("#camera")
-    opened.wait_for_function("document.getElementById('view').textContent.startsWith('Anterior')", timeout=60_000)
-    yield opened
-    opened.close()
-
-
-def position(page):
-    return page.inner_text("#position")
-
-
-def test_a_camera_is_read_live_frozen_and_let_go(camera_page):
-    page = camera_page
-    page.wait_for_function("Number(document.getElementById('position').textContent.split('/')[1]) > 5")
-    page.keyboard.press("f")
-    assert page.get_attribute("#freeze", "aria-pressed") == "true"
-    held = position(page).split("/")[0]
-    page.wait_for_function(
-        "n => Number(document.getElementById('position').textContent.split('/')[1]) > n",
-        arg=int(position(page).split("/")[1]) + 3,
-    )
-    assert position(page).split("/")[0] == held
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_function(
-        "n => document.getElementById('position').textContent.startsWith(n)", arg=f"{int(held) - 1} /"
-    )
-    page.keyboard.press("f")
-    page.wait_for_function(
-        "(([a, b]) => a.trim() === b.trim())(document.getElementById('position').textContent.split('/'))"
-    )
-    page.click("#camera")
-    page.wait_for_function("document.getElementById('camera').textContent === 'Camera'")
-    stopped = position(page)
-    page.wait_for_timeout(500)
-    assert position(page) == stopped
-
-
-def test_a_picture_and_its_reading_are_saved(camera_page):
-    page = camera_page
-    page.keyboard.press("f")
-    with page.expect_download() as picture:
-        page.keyboard.press("s")
-    with page.expect_download() as reading:
-        page.keyboard.press("r")
-    saved = json.loads(reading.value.path().read_text())
-    assert saved["notice"] == "research use; not a medical device"
-    assert saved["id"] in picture.value.suggested_filename
-    assert cv2.imread(str(picture.value.path())).shape[:2] == (saved["frame"]["height"], saved["frame"]["width"])
-
-
 def test_a_line_drawn_by_hand_is_measured_by_the_frames_scale(page, server, tmp_path):
     path = tmp_path / "hip.png"
     grey = next(iter(cine(SEED, View.LONGITUDINAL, 1))).frame.grey
@@ -207,8 +92,11 @@ def test_switches_theme_size_and_keys(page, server):
     page.goto(server)
     page.keyboard.press("t")
     assert page.get_attribute("html", "data-theme") == "light"
-    page.keyboard.press("d")
-    assert float(page.evaluate("parseFloat(getComputedStyle(document.getElementById('grade')).fontSize)")) > 40
+    sizes = []
+    for _ in range(2):
+        sizes.append(page.evaluate("parseFloat(getComputedStyle(document.getElementById('grade')).fontSize)"))
+        page.keyboard.press("d")
+    assert sizes[1] > 2 * sizes[0]
     page.keyboard.press("?")
     assert page.is_visible("#keys")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -225,8 +113,9 @@ def test_everything_one_can_press_has_a_name(page, server):
     assert nameless == []
 
 
-@pytest.mark.parametrize("width", [700, 1400])
-def test_nothing_runs_off_the_page(page, server, tmp_path, width):
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(("width", "least"), [(700, 600), (1000, 590), (1400, 600)])
+def test_nothing_runs_off_the_page_and_the_picture_stays_large(page, server, tmp_path, width, least, large):
     """700 pixels are what 1400 are at 200 % zoom."""
     path = tmp_path / "hip.png"
     cv2.imwrite(str(path), next(iter(cine(SEED, View.LONGITUDINAL, 1))).frame.grey)
@@ -234,7 +123,10 @@ def test_nothing_runs_off_the_page(page, server, tmp_path, width):
     page.goto(server)
     page.set_input_files("#file", str(path))
     page.wait_for_function("document.getElementById('view').textContent.includes('Anterior')")
+    if large:
+        page.click("#far")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator("#picture").bounding_box()["width"] >= least
 
 
 def test_the_demo_shows_landmarks_on_all_three_views(page, demo):
@@ -249,3 +141,14 @@ def test_the_demo_shows_landmarks_on_all_three_views(page, demo):
         assert coloured_pixels(page) > 100
         seen.add(name)
     assert len(seen) == 3
+
+
+def test_an_open_picture_is_read_again_when_its_scale_is_told(page, server, tmp_path):
+    path = tmp_path / "hip.png"
+    cv2.imwrite(str(path), next(iter(cine(SEED, View.LONGITUDINAL, 1))).frame.grey)
+    page.goto(server)
+    page.set_input_files("#file", str(path))
+    expect(page.locator("#talk")).to_contain_text("no scale")
+    page.fill("#spacing", "0.1,0.1")
+    page.press("#spacing", "Tab")
+    expect(page.locator("#talk")).to_contain_text("0.100 x 0.100 mm per pixel")
