@@ -107,26 +107,28 @@ export async function cameras() {
 // What `hipsono watch` reads: for each frame its Reading, then its picture.
 export async function followWatch(feed) {
   for (let tries = 0; feed.alive(); tries += 1) {
-    if (await followed(feed)) tries = 0;
-    feed.say("The server watches no source, its source has ended, or it cannot be reached: trying again", true);
+    const { heard, why } = await followed(feed);
+    if (heard) tries = 0;
+    feed.say(`${why || "The server watches no source, or it cannot be reached"}: trying again`, true);
     await pause(Math.min(250 * 2 ** tries, 4000));
   }
 }
 
-// Until the connection closes; whether anything came.
+// Until the connection closes: whether any picture came, and why it closed. A text without a schema is a notice.
 async function followed({ add, alive, say }) {
   const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/watch`);
-  let reading = null, taken = 0;
+  let reading = null, taken = 0, quiet = false;
   socket.addEventListener("message", ({ data }) => {
     if (!alive()) socket.close();
     else if (typeof data === "string") {
-      if (!reading) say("What the server watches");
-      reading = JSON.parse(data);
-      taken = performance.now() - reading.age_ms;
+      const told = JSON.parse(data);
+      if (told.schema === undefined) { say(told.detail, true); quiet = true; return; }
+      if (!reading || quiet) say("What the server watches");
+      [reading, quiet, taken] = [told, false, performance.now() - told.age_ms];
     } else add({ reading, blob: data, taken, skipped: reading.dropped });
   });
-  await new Promise((resolve) => socket.addEventListener("close", resolve));
-  return reading !== null;
+  const { reason } = await new Promise((resolve) => socket.addEventListener("close", resolve));
+  return { heard: reading !== null, why: reason };
 }
 
 // The server's phantom cines, one after another, for as long as nothing else is shown.

@@ -86,6 +86,16 @@ def test_a_frozen_picture_keeps_its_reading_however_long_the_camera_runs(page, w
     assert saved_reading(page) == "frame-48"
 
 
+def test_a_watched_source_that_falls_silent_or_ends_is_told_in_its_own_words(page, watched):
+    watched.socket.send(json.dumps({"watch": "silent", "detail": "the grabber gives nothing: opened again"}))
+    expect(page.locator("#state")).to_have_text("the grabber gives nothing: opened again")
+    watched.send(1)
+    expect(page.locator("#state")).to_have_text("What the server watches")
+    expect(page.locator("#position")).to_have_text("4 / 4")
+    watched.socket.close(code=1000, reason="hip.mp4 has ended")
+    expect(page.locator("#state")).to_have_text("hip.mp4 has ended: trying again")
+
+
 def test_a_live_cine_lets_go_of_its_oldest_frames_but_the_deciding_one(page, watched):
     watched.send(KEPT_LIVE + 20, deciding=2)
     expect(page.locator("#position")).to_have_text(f"{KEPT_LIVE + 23} / {KEPT_LIVE + 23}")
