@@ -15,9 +15,10 @@ from fastapi.testclient import TestClient
 from datasets.dicom import read_dicom
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
+from serving.deidentify import release as release_module
 from serving.deidentify.clearing import create_clearing
-from serving.deidentify.decisions import load_decisions
-from serving.deidentify.layouts import Layouts, load_layouts
+from serving.deidentify.decisions import Decision, Verdict, load_decisions, write_down
+from serving.deidentify.layouts import Layouts, load_layouts, save_layouts
 from serving.deidentify.release import list_withheld
 from tests.serving.deidentify.conftest import INSIDE, OUTSIDE, PLANTED, job, uid_of
 
@@ -139,6 +140,71 @@ def test_a_layouts_box_is_remembered_for_the_next_run(planted, out, desk, tmp_pa
     grade(job(planted, again, identity=out / "private"), lambda _: None)
     assert uid in list_withheld(again)
     assert not read_dicom(list_withheld(again)[uid].path).frame(0).grey[200:231, 200:261].any()
+
+
+BOX = (200, 200, 260, 230)
+
+
+def is_blank(out, uid):
+    x0, y0, x1, y1 = BOX
+    return not read_dicom(out / "images" / f"{uid}.dcm").frame(0).grey[y0 : y1 + 1, x0 : x1 + 1].any()
+
+
+def lay_out_alike(out):
+    """Both files as of one scanner's layout; gives their UIDs."""
+    for waiting in list_withheld(out).values():
+        told = waiting.path.with_suffix(".json")
+        told.write_text(json.dumps(json.loads(told.read_text()) | {"layout": "one"}))
+    return uid_of(out, OUTSIDE), uid_of(out, INSIDE)
+
+
+def test_a_box_for_everywhere_is_blank_in_what_was_out_already(out):
+    first, second = lay_out_alike(out)
+    desk = TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1")
+    decide(desk, first)
+    assert not is_blank(out, first)
+    gone = Decision("1.2.3", Verdict.CLEARED, (), "A. Kim", "2026-01-01")
+    write_down(gone, out / "private" / "decisions.jsonl")
+    decide(desk, second, boxes=[BOX], everywhere=True)
+    assert is_blank(out, first) and is_blank(out, second)
+
+
+@pytest.mark.parametrize("remembered", ["decision", "layout"])
+def test_what_was_out_before_a_crash_is_blanked_at_the_next_start(out, remembered):
+    first, _ = lay_out_alike(out)
+    decide(TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1"), first)
+    if remembered == "decision":
+        again = Decision(first, Verdict.CLEARED, (BOX,), "A. Kim", "2026-01-01")
+        write_down(again, out / "private" / "decisions.jsonl")
+    else:
+        save_layouts(Layouts({"one": (BOX,)}), out / "private" / "layouts.json")
+    assert not is_blank(out, first)
+    create_clearing(out, "A. Kim")
+    assert is_blank(out, first)
+
+
+def test_what_is_out_is_written_again_only_where_it_would_differ(out):
+    first, second = lay_out_alike(out)
+    desk = TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1")
+    decide(desk, first)
+    decide(desk, second, boxes=[BOX])
+    written = {path: path.stat().st_ino for path in out.glob("*/*.dcm")}
+    create_clearing(out, "A. Kim")
+    assert {path: path.stat().st_ino for path in out.glob("*/*.dcm")} == written != {}
+
+
+def test_a_box_that_cannot_be_written_takes_the_picture_away(out, monkeypatch):
+    first, second = lay_out_alike(out)
+    desk = TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1", raise_server_exceptions=False)
+    decide(desk, first)
+    monkeypatch.setattr(release_module, "_let_out", full_disk)
+    told = {"verdict": "cleared", "boxes": [BOX], "everywhere": True}
+    assert desk.post(f"/files/{second}", json=told).status_code == 500
+    assert not list(out.glob("images/*.dcm"))
+
+
+def full_disk(*_):
+    raise OSError("no space left on device")
 
 
 def test_gone_on_with_it_is_the_same_and_decisions_hold(planted, out, desk):
