@@ -13,12 +13,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from datasets.dicom import read_dicom
+from serving.archive.command import identities_for
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.deidentify import release as release_module
 from serving.deidentify.clearing import create_clearing
 from serving.deidentify.decisions import Decision, Verdict, load_decisions, write_down
 from serving.deidentify.layouts import Layouts, load_layouts, save_layouts
+from serving.deidentify.pseudonyms import keep_key
 from serving.deidentify.release import list_withheld
 from tests.serving.deidentify.conftest import INSIDE, OUTSIDE, PLANTED, job, uid_of
 
@@ -229,6 +231,25 @@ def test_a_folder_never_holds_both_kinds_of_names(planted, out, tmp_path):
     grade(Job(tmp_path / "empty", tmp_path / "plain", workers=1), lambda _: None)
     with pytest.raises(ValueError, match="originals' names"):
         grade(job(tmp_path / "empty", tmp_path / "plain", resume=True), lambda _: None)
+
+
+def test_a_key_is_not_made_beside_a_run_that_has_another(out, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (out / "private" / "key").rename(tmp_path / "kept" / "key")
+    with pytest.raises(ValueError, match="the same --identity"):
+        identities_for(out, None)
+    assert not (out / "private" / "key").exists()
+    assert identities_for(out, tmp_path / "kept").pseudonyms == keep_key(tmp_path / "kept" / "key")
+    (out / "private" / "key").write_text("ab" * 32)
+    with pytest.raises(ValueError, match="not the key"):
+        identities_for(tmp_path / "new", out / "private")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_leads_back_is_for_its_owner_only(graded, tmp_path):
+    assert (graded / "private").stat().st_mode & 0o077 == 0
+    identities_for(tmp_path / "again", graded / "private")
+    assert (tmp_path / "again" / "private").stat().st_mode & 0o077 == 0
 
 
 def test_a_picture_that_nobody_cleared_is_taken_away(out):
