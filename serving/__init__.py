@@ -14,6 +14,7 @@ cines     a cine's readings, of a file or of one that runs
 live      the WebSocket stream: the newest frame wins
 watch     a frame grabber, a network stream or a video
 igtl      OpenIGTLink, listen DICOM by C-STORE, outbox results on their way back (extra `link`)
+spool     a folder that a thread empties: what waits is on disk
 demo      phantom cines for the viewer
 batch     files and folders -> lines
 dicom_out/ readings as DICOM objects (extra `archive`)
