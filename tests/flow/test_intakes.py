@@ -160,10 +160,12 @@ def test_a_cine_stored_by_dcmtk_is_read(samples, tmp_path):
         compressed = ["storescu", "--propose-rle", *peer, str(packed)]
         assert not subprocess.run(compressed, capture_output=True).returncode
         refused = subprocess.run(["storescu", "-v", *peer, str(bad)], capture_output=True, text=True)
+        while list((tmp_path / "readings" / "inbox").iterdir()) and time.monotonic() < until:
+            time.sleep(0.2)
     finally:
         ended(receiver)
     assert "CannotUnderstand" in refused.stdout + refused.stderr
-    files = sorted((tmp_path / "readings").iterdir(), key=lambda path: len(path.read_bytes()))
+    files = sorted((tmp_path / "readings").rglob("*.*"), key=lambda path: len(path.read_bytes()))
     assert [path.suffix for path in files] == [".jsonl", ".jsonl"]
     *readings, last = [json.loads(line) for line in files[1].read_text().splitlines()]
     assert [r["frame"]["index"] for r in readings] == [0, 1, 2]
