@@ -46,6 +46,7 @@ class Outbox:
     def __init__(self, folder: Path, peer: Peer, calling_aet: str, retry_s: float = RETRY_S) -> None:
         self.folder, self._peer, self._calling_aet = folder, peer, calling_aet
         self._spool = Spool(folder, self._empty, retry_s)
+        self._held: set[Path] = set()
 
     def start(self) -> None:
         """Begins with what an earlier run left."""
@@ -64,7 +65,9 @@ class Outbox:
         self._spool.stop()
 
     def _empty(self) -> None:
-        waiting = sorted(self.folder.glob("*.dcm"))
+        """One round; what went last time and was not taken goes last, so that it keeps nothing else waiting."""
+        waiting = sorted(self.folder.glob("*.dcm"), key=lambda path: (path in self._held, path))
+        self._held.intersection_update(waiting)
         for start in range(0, len(waiting), _BATCH):
             kinds = {path: kind for path in waiting[start : start + _BATCH] if (kind := self._kind_of(path))}
             if self._spool.is_stopped or (kinds and not self._deliver(kinds)):
@@ -107,6 +110,7 @@ class Outbox:
 
     def _send(self, association: Association, path: Path) -> bool:
         """Sends one; False where the peer has gone meanwhile."""
+        self._held.add(path)
         try:
             status = association.send_c_store(pydicom.dcmread(path))
         except (OSError, RuntimeError) as error:

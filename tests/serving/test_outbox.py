@@ -25,15 +25,18 @@ def result(kind=SecondaryCaptureImageStorage):
     return made
 
 
+def uid_in(event):
+    return str(event.request.AffectedSOPInstanceUID)
+
+
 @contextmanager
-def peer(port, answer=lambda uid: 0x0000):
+def peer(port, answer=lambda event: 0x0000):
     """A storage that tells the UIDs it was sent and how often it was called."""
     came, calls = [], []
 
     def store(event):
-        uid = str(event.request.AffectedSOPInstanceUID)
-        came.append(uid)
-        return answer(uid)
+        came.append(uid_in(event))
+        return answer(event)
 
     entity = pynetdicom.AE(ae_title=AET)
     entity.add_supported_context(SecondaryCaptureImageStorage)
@@ -83,7 +86,7 @@ def test_what_was_stored_is_gone_with_a_warning_too(outbox, port, status):
 def test_what_is_refused_waits_and_holds_nothing_up(outbox, port, status):
     refused, other = sorted(outbox.put(result()).stem for _ in range(2))
     is_full = [True]
-    with peer(port, lambda uid: status if uid == refused and is_full[0] else 0x0000) as (came, _):
+    with peer(port, lambda event: status if uid_in(event) == refused and is_full[0] else 0x0000) as (came, _):
         outbox.start()
         until(lambda: came.count(refused) > 1)
         assert waiting(outbox) == [refused]
@@ -133,8 +136,22 @@ def test_a_class_that_the_peer_does_not_take_waits(outbox, port, capfd):
 
 def test_many_go_in_batches_and_what_is_refused_first_starves_no_other(outbox, port):
     uids = sorted(outbox.put(result()).stem for _ in range(70))
-    with peer(port, lambda uid: 0xA700 if uid in uids[:32] else 0x0000) as (came, calls):
+    with peer(port, lambda event: 0xA700 if uid_in(event) in uids[:32] else 0x0000) as (came, calls):
         outbox.start()
         until(lambda: waiting(outbox) == uids[:32])
         assert set(came) == set(uids)
         assert len(calls) >= 3
+
+
+def test_an_object_that_ends_every_association_keeps_no_other_waiting(outbox, port):
+    poisoned, *others = sorted(outbox.put(result()).stem for _ in range(4))
+
+    def answer(event):
+        if uid_in(event) == poisoned:
+            event.assoc.abort()
+        return 0x0000
+
+    with peer(port, answer) as (came, _):
+        outbox.start()
+        until(lambda: waiting(outbox) == [poisoned])
+        assert set(others) <= set(came)
