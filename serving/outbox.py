@@ -125,4 +125,4 @@ class Outbox:
         else:
             answer = "no answer" if told is None else f"status {told:04X} {status.get('ErrorComment') or ''}".strip()
             say(f"{path.name} was refused ({answer}): it waits")
-        return association.is_established
+        return told is not None and association.is_established

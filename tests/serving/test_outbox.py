@@ -9,6 +9,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RawDataStorage, SecondaryCapture
 
 pynetdicom = pytest.importorskip("pynetdicom", reason="C-STORE: install the extra with  pip install -e '.[link]'")
 
+from serving import outbox as outbox_module  # noqa: E402
 from serving.outbox import Outbox, Peer  # noqa: E402
 from tests.flow.conftest import free_port  # noqa: E402
 
@@ -143,12 +144,14 @@ def test_many_go_in_batches_and_what_is_refused_first_starves_no_other(outbox, p
         assert len(calls) >= 3
 
 
-def test_an_object_that_ends_every_association_keeps_no_other_waiting(outbox, port):
+def test_an_object_that_ends_every_association_keeps_no_other_waiting(outbox, port, monkeypatch):
+    monkeypatch.setattr(outbox_module, "_TIMEOUT_S", 2.0)
     poisoned, *others = sorted(outbox.put(result()).stem for _ in range(4))
 
     def answer(event):
         if uid_in(event) == poisoned:
             event.assoc.abort()
+            return 0xA700
         return 0x0000
 
     with peer(port, answer) as (came, _):
