@@ -19,6 +19,7 @@ stages    where a frame's time goes
 watch     what `capture` takes off a frame grabber, a network stream or a video, shown and told
 wire      OpenIGTLink's connections: one peer at a time, again whenever it has left
 igtl      OpenIGTLink, listen DICOM by C-STORE, outbox results on their way back (extra `link`)
+spool     a folder that a thread empties: what waits is on disk
 demo      phantom cines for the viewer
 batch     files and folders -> lines
 dicom_out/ readings as DICOM objects (extra `archive`)

@@ -1,10 +1,11 @@
-"""DICOM by C-STORE: each instance is read as it arrives, and its Readings are written beside one another.
+"""DICOM by C-STORE: what arrives is on disk before it is answered, then read, one after the other.
 
 OUT/<SOP instance UID>.jsonl holds a Reading a line and the cine's summary last. Results as DICOM objects go to
-OUT/results, or through OUT/outbox to a peer. An instance without a picture that can be read is refused
-with the standard's status and its reason in the comment; nothing else of it is kept.
+OUT/results, or through OUT/outbox to a peer. What waits to be read is in OUT/inbox, over restarts too. An instance
+without a picture that can be read is refused with the standard's status and its reason in the comment, and not kept.
 """
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -18,21 +19,28 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from datasets.dicom import DECODERS, read_dicom
-from datasets.picture import UnreadableFile
+from datasets.dicom_header import read_header
+from datasets.inputs import Why
 from datasets.whole import write_whole
 from model.reading import Reader
+from serving.archive.plan import ULTRASOUND, make_plan
 from serving.archive.results import FileResults, Result
 from serving.bodies import cine_body, encode_reading
 from serving.cines import RunningCine
 from serving.outbox import Outbox
+from serving.spool import Spool, say
 
 SUCCESS: Final = 0x0000
+OUT_OF_RESOURCES: Final = 0xA700
 CANNOT_UNDERSTAND: Final = 0xC000
 _COMMENT_CHARS: Final = 64
+_BEGUN: Final = {".dcm": ".once", ".once": ".twice"}
+"""How a waiting file is called while it is read: what is found so at a start, the process ended over or during."""
+_TOO_LONG: Final = "its masks would fill the memory, there is no segmentation: cut it into parts"
 
 
 class Receiver:
-    """Reads instances and writes their readings; one at a time, in the order they come.
+    """Takes instances, and reads them in the order they came; what is not ours to read is taken and left.
 
     `results` are made of each instance and put into `outbox`, or into OUT/results without one.
     """
@@ -40,25 +48,81 @@ class Receiver:
     def __init__(
         self, reader: Reader, out: Path, results: frozenset[Result] = frozenset(), outbox: Outbox | None = None
     ) -> None:
-        out.mkdir(parents=True, exist_ok=True)
         self._reader, self._out, self._lock = reader, out, Lock()
         self._results, self._outbox = results, outbox
+        self._inbox = Spool(out / "inbox", self._read_waiting)
+        for unanswered in self._inbox.folder.glob("*.arrived"):
+            unanswered.unlink()
 
-    def take(self, data: bytes, uid: str) -> int:
-        """Reads a DICOM file's bytes into OUT/<uid>.jsonl; gives the number of frames. Raises UnreadableFile."""
+    def start(self) -> None:
+        """Begins to read, with what an earlier run left."""
+        self._inbox.start()
+
+    def stop(self) -> None:
+        """Ends after the instance at hand."""
+        self._inbox.stop()
+
+    def take(self, data: bytes, uid: str) -> str:
+        """Takes a DICOM file's bytes, to be read into OUT/<uid>.jsonl; they are on disk when this returns.
+
+        Gives why they are not to be read, empty where they are. Raises ValueError for what holds no picture that can
+        be read, OSError where it cannot be kept.
+        """
+        path = self._inbox.folder / f"{uid}.dcm"
+        arrived = path.with_suffix(".arrived")
         with self._lock:
-            return self._read(data, uid)
+            try:
+                arrived.write_bytes(data)
+                _to_disk(arrived)
+                reason = _not_ours(arrived)
+                if not reason:
+                    arrived.replace(path)
+                    _to_disk(path.parent)
+            finally:
+                arrived.unlink(missing_ok=True)
+        self._inbox.wake()
+        return reason
 
-    def _read(self, data: bytes, uid: str) -> int:
-        lines, cine, results = [], RunningCine(self._reader, steady=False), FileResults(self._results)
-        for seq, frame in enumerate(read_dicom(data, uid).frames()):
+    def _read_waiting(self) -> None:
+        waiting = [path for path in self._inbox.folder.iterdir() if path.suffix in (*_BEGUN, *_BEGUN.values())]
+        for path in sorted(waiting, key=lambda one: (one.stat().st_mtime_ns, one.name)):
+            if self._inbox.is_stopped:
+                return
+            self._read_next(path)
+
+    def _read_next(self, path: Path) -> None:
+        if path.suffix not in _BEGUN:
+            self._inbox.set_aside(path, "hipsono has ended twice while it was read")
+            return
+        path = path.replace(path.with_suffix(_BEGUN[path.suffix]))
+        try:
+            count = self._read(path)
+        except OSError as error:
+            path.replace(path.with_suffix(".dcm"))
+            say(f"{path.stem} waits: {error}")
+        except Exception as error:  # one poisoned instance keeps no other from being read
+            self._inbox.set_aside(path, f"{type(error).__name__}: {error}")
+        else:
+            path.unlink()
+            sys.stdout.write(f"{path.stem} {count} frames\n")
+            sys.stdout.flush()
+
+    def _read(self, path: Path) -> int:
+        """Everything that comes of an instance is made before any of it is written; gives the number of frames."""
+        uid, lines, warnings = path.stem, [], []
+        cine, results = RunningCine(self._reader, steady=False), FileResults(self._results)
+        for seq, frame in enumerate(read_dicom(path, uid).frames()):
             reading = cine.read(frame, seq)
             results.see(frame, reading)
             lines.append(encode_reading(reading, seq=seq, cine=cine_body(cine.grade)))
-        summary = {"summary": {"sop_instance_uid": uid, "frames": len(lines), "cine": cine_body(cine.grade)}}
-        write_whole(self._out / f"{uid}.jsonl", b"\n".join([*lines, orjson.dumps(summary)]) + b"\n")
-        for _, result in results.build(data, self._reader.model):
+        made = results.build(path, self._reader.model)
+        if results.too_long:
+            say(f"{uid}: {_TOO_LONG}")
+            warnings.append(_TOO_LONG)
+        told = {"sop_instance_uid": uid, "frames": len(lines), "cine": cine_body(cine.grade), "warnings": warnings}
+        for _, result in made:
             self._hand_out(result)
+        write_whole(self._out / f"{uid}.jsonl", b"\n".join([*lines, orjson.dumps({"summary": told})]) + b"\n")
         return len(lines)
 
     def _hand_out(self, result: Dataset) -> None:
@@ -71,8 +135,12 @@ class Receiver:
 
 
 def serve_until_stopped(receiver: Receiver, address: tuple[str, int], aet: str) -> None:
-    """Listens until interrupted. Raises OSError where the port is taken."""
-    entity(aet).start_server(address, block=True, evt_handlers=[(evt.EVT_C_STORE, partial(store, receiver))])
+    """Listens until interrupted, and reads what comes. Raises OSError where the port is taken."""
+    receiver.start()
+    try:
+        entity(aet).start_server(address, block=True, evt_handlers=[(evt.EVT_C_STORE, partial(store, receiver))])
+    finally:
+        receiver.stop()
 
 
 def entity(aet: str) -> AE:
@@ -85,22 +153,44 @@ def entity(aet: str) -> AE:
 
 
 def store(receiver: Receiver, event: evt.Event) -> Dataset | int:
-    """What happens on C-STORE: the instance is read, or refused with the reason."""
+    """What happens on C-STORE: the instance is taken, or refused with the reason."""
     uid = UID(str(getattr(event.request, "AffectedSOPInstanceUID", "")))
     if not uid.is_valid:
-        return _refusal(f"SOP instance UID {uid} is none")
+        return _refusal(uid, CANNOT_UNDERSTAND, "the SOP instance UID is none")
     try:
-        count = receiver.take(event.encoded_dataset(), str(uid))
-    except (UnreadableFile, ValueError) as error:
-        sys.stderr.write(f"hipsono: {error}\n")
-        return _refusal(str(error))
-    sys.stdout.write(f"{uid} {count} frames\n")
-    sys.stdout.flush()
+        reason = receiver.take(event.encoded_dataset(), str(uid))
+    except OSError as error:
+        return _refusal(uid, OUT_OF_RESOURCES, f"it cannot be kept: {error}")
+    except Exception as error:  # pydicom raises many kinds on what is no DICOM
+        return _refusal(uid, CANNOT_UNDERSTAND, str(error))
+    if reason:
+        say(f"{uid} is not read: {reason}")
     return SUCCESS
 
 
-def _refusal(reason: str) -> Dataset:
+def _to_disk(path: Path) -> None:
+    """Waits until a file or folder is on the disk: what was answered for survives a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _not_ours(path: Path) -> str:
+    """Why a file is not for us, by the rule for archives; empty where it is. Raises ValueError for a broken one."""
+    failures = make_plan(path).failures
+    if not failures or failures[0].why is Why.NOT_ULTRASOUND:
+        return failures[0].reason if failures else ""
+    modality = str(read_header(path).get("Modality") or "")
+    if modality in ULTRASOUND:
+        raise ValueError(failures[0].reason)
+    return f"its modality is {modality}"
+
+
+def _refusal(uid: str, code: int, reason: str) -> Dataset:
+    say(f"{uid} is refused: {reason}")
     status = Dataset()
-    status.Status = CANNOT_UNDERSTAND
+    status.Status = code
     status.ErrorComment = reason[:_COMMENT_CHARS]
     return status

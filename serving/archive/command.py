@@ -1,5 +1,6 @@
 """`hipsono grade` from the command line: progress on the way, a summary at the end, what went wrong by name."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from datasets.files import FrameOptions
 from serving.archive.results import Result
-from serving.archive.run import EXPECTED, Job, Outcome, Progress, grade
+from serving.archive.run import EXPECTED, RUN, Job, Outcome, Progress, grade
 from serving.archive.study import Asked
 from serving.deidentify.clean import Identities
 from serving.deidentify.layouts import load_layouts
@@ -53,11 +54,41 @@ def identities_for(out: Path, earlier: Path | None) -> Identities:
     """
     import rapidocr  # noqa: F401 - said now, and not by every process
 
+    private = out / PRIVATE
+    _check_new(out, private / KEY if earlier is None else private)
+    if earlier is not None:
+        _check_own(earlier)
+    private.mkdir(mode=0o700, parents=True, exist_ok=True)
     if earlier is None:
-        return Identities(keep_key(out / PRIVATE / KEY))
+        return Identities(keep_key(private / KEY))
+    return Identities(keep_key(earlier / KEY), load_layouts(earlier / LAYOUTS))
+
+
+def _check_new(out: Path, mark: Path) -> None:
+    """Nothing is begun beside what a de-identified run did not leave: a key made there would be taken for the run's."""
+    if (
+        not mark.exists()
+        and out.exists()
+        and any(path.name[0] != "." and path.name != PRIVATE for path in out.iterdir())
+    ):
+        raise ValueError(
+            f"{out} is not empty and has no {mark.relative_to(out)}: a run in it has the originals' names, or those of "
+            "another folder's key. Give the same --identity to go on with it, or a new folder"
+        )
+
+
+def _check_own(earlier: Path) -> None:
+    """A private folder is worth the key that its run was made with."""
     if not (earlier / KEY).is_file():
         raise ValueError(f"{earlier} holds no key: give the private folder of an earlier de-identified run")
-    return Identities(keep_key(earlier / KEY), load_layouts(earlier / LAYOUTS))
+    note = earlier.parent / RUN
+    if not note.exists():
+        return
+    made_with = json.loads(note.read_text())["settings"].get("deidentified")
+    if made_with != keep_key(earlier / KEY).digest:
+        raise ValueError(
+            f"the key in {earlier} is not the key of the run beside it: give the private folder that was its --identity"
+        )
 
 
 class _Meter:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import UID, RLELossless, UltrasoundMultiFrameImageStorage
 
 from datasets.dicom import DicomCine, read_dicom
 from datasets.dicom_header import read_header
@@ -119,9 +119,10 @@ def _crossing(header: Dataset, cleaned: Dataset, name: str) -> Crossing:
 
 
 def _tell_frames(cleaned: Dataset, count: int) -> None:
-    if count == 1:
+    if count > 1 or "Multi-frame" in cleaned.SOPClassUID.name:
+        cleaned.NumberOfFrames = count
+    if count == 1 and cleaned.SOPClassUID != UltrasoundMultiFrameImageStorage:
         return
-    cleaned.NumberOfFrames = count
     times = cleaned.get("FrameTimeVector")
     if times is not None and len(times) == count:
         cleaned.FrameIncrementPointer = 0x00181065

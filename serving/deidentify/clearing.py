@@ -70,27 +70,17 @@ class Desk:
         """Writes a decision down and lets out or takes back what it is about. Raises KeyError for another file."""
         with self._lock:
             waiting = self._withheld[uid]
-            boxes = tuple(said.boxes)
-            decision = decide(uid, said.verdict, boxes, self._by)
-            write_down(decision, self._out / PRIVATE / DECISIONS)
-            alike = {uid: decision}
+            decision = decide(uid, said.verdict, tuple(said.boxes), self._by)
             if said.everywhere:
-                self._remember(waiting.note.layout, boxes)
-                alike = self._decided_alike(waiting.note.layout)
-            for one in alike.values():
-                self._follow(one)
+                self._remember(waiting.note.layout, decision.boxes)
+            write_down(decision, self._out / PRIVATE / DECISIONS)
+            if said.everywhere:
+                release_decided(self._out)
+            elif decision.verdict is Verdict.CLEARED:
+                release(self._out, waiting, decision)
+            else:
+                take_back(self._out, waiting)
             return decision
-
-    def _decided_alike(self, layout: str) -> dict[str, Decision]:
-        decisions = load_decisions(self._out / PRIVATE / DECISIONS)
-        return {uid: one for uid, one in decisions.items() if self._withheld[uid].note.layout == layout}
-
-    def _follow(self, decision: Decision) -> None:
-        waiting = self._withheld[decision.uid]
-        if decision.verdict is Verdict.CLEARED:
-            release(self._out, waiting, decision)
-        else:
-            take_back(self._out, waiting)
 
     def picture(self, uid: str, frame: int | None) -> bytes:
         """A frame as JPEG, or the brightest of every pixel. Raises KeyError, IndexError."""

@@ -12,10 +12,29 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
+from pydicom.uid import (
+    UID,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+    UltrasoundImageStorage,
+    UltrasoundMultiFrameImageStorage,
+)
 
 from datasets.dicom_header import age_text, read_age, read_date, read_laterality
 from model.anatomy import Laterality
 from serving.deidentify.pseudonyms import Pseudonyms
+
+SOP_CLASSES: Final = (
+    UltrasoundImageStorage,
+    UltrasoundMultiFrameImageStorage,
+    UID("1.2.840.10008.5.1.4.1.1.6"),
+    UID("1.2.840.10008.5.1.4.1.1.3"),
+    SecondaryCaptureImageStorage,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+)
+"""Ultrasound, the retired classes of old archives too, and captures of it. Any other class is refused."""
 
 METHOD: Final = "hipsono: allow-list, dates shifted, blanked around the sector"
 BASIC_PROFILE: Final = codes.DCM.BasicApplicationConfidentialityProfile
@@ -43,6 +62,7 @@ _ENUMERATED: Final = {
     "PatientSex": ("M", "F", "O"),
     "BodyPartExamined": ("HIP", "PELVIS", "LEG", "THIGH", "EXTREMITY"),
     "LossyImageCompression": ("00", "01"),
+    "ConversionType": ("DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"),
 }
 _DATES: Final = ("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate")
 _UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -68,7 +88,7 @@ _LEAST_CHARS: Final = 3
 def clean_header(header: Dataset, pseudonyms: Pseudonyms) -> Dataset:
     """What may be told of an instance, but for its pixels; flagged as not yet seen by a person.
 
-    Raises ValueError where an instance has no UIDs to go by.
+    Raises ValueError where an instance has no UIDs to go by, or is of no SOP class that is known here.
     """
     patient = patient_of(header, pseudonyms)
     cleaned = Dataset()
@@ -77,7 +97,7 @@ def clean_header(header: Dataset, pseudonyms: Pseudonyms) -> Dataset:
         if not header.get(name):
             raise ValueError(f"it has no {name}: its relations cannot be kept")
         setattr(cleaned, name, pseudonyms.uid(str(header[name].value)))
-    cleaned.SOPClassUID = header.SOPClassUID
+    cleaned.SOPClassUID = _sop_class(header)
     cleaned.PatientName, cleaned.PatientID = f"{patient}^", patient
     for name in _EMPTY:
         setattr(cleaned, name, "")
@@ -86,6 +106,14 @@ def clean_header(header: Dataset, pseudonyms: Pseudonyms) -> Dataset:
     _tell_when(cleaned, header, pseudonyms, patient)
     _flag(cleaned)
     return cleaned
+
+
+def _sop_class(header: Dataset) -> UID:
+    """The class out of our own table. Raises ValueError for another, which is not quoted: any text may stand there."""
+    for known in SOP_CLASSES:
+        if header.get("SOPClassUID") == known:
+            return known
+    raise ValueError("its SOP class is neither ultrasound nor a secondary capture: export it as one of these")
 
 
 def patient_of(header: Dataset, pseudonyms: Pseudonyms) -> str:

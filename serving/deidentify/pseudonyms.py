@@ -54,7 +54,7 @@ class Pseudonyms:
 def keep_key(path: Path) -> Pseudonyms:
     """The key in a file that only its owner may read; a new one where there is none. Raises ValueError for another."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with unfinished(path) as partial:
             partial.unlink(missing_ok=True)
             handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

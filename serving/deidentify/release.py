@@ -19,7 +19,7 @@ from datasets.whole import unfinished, write_whole
 from serving.deidentify.clean import Crossing, Note
 from serving.deidentify.decisions import Decision, Verdict, load_decisions
 from serving.deidentify.header import CLEAN_PIXELS, code_item
-from serving.deidentify.layouts import load_layouts
+from serving.deidentify.layouts import Layouts, load_layouts
 from serving.deidentify.pixels import Box, pack
 
 PRIVATE: Final = "private"
@@ -30,6 +30,7 @@ KEY: Final = "key"
 LAYOUTS: Final = "layouts.json"
 CROSSWALK: Final = "crosswalk.csv"
 PARTS: Final = "parts"
+RELEASED: Final = "released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +59,72 @@ def list_withheld(out: Path) -> dict[str, Waiting]:
 
 
 def release_decided(out: Path) -> None:
-    """Brings what is out in line with the decisions: takes back and adds."""
+    """Brings what is out in line with the decisions: first takes back what differs from them, then adds."""
     decisions, withheld = load_decisions(out / PRIVATE / DECISIONS), list_withheld(out)
-    cleared = {uid for uid, one in decisions.items() if uid in withheld and one.verdict is Verdict.CLEARED}
-    targets = {uid: [target for _, target in _copies(out, withheld[uid])] for uid in cleared}
-    allowed = {target for there in targets.values() for target in there}
+    layouts = load_layouts(out / PRIVATE / LAYOUTS)
+    cleared = sorted(uid for uid, one in decisions.items() if uid in withheld and one.verdict is Verdict.CLEARED)
+    allowed, due = set(), []
+    for uid in cleared:
+        targets = {target for _, target in _copies(out, withheld[uid])}
+        if _is_out(out, targets, _Release(withheld[uid], decisions[uid], layouts)):
+            allowed |= targets
+        else:
+            due.append(uid)
     for folder in _folders(out):
         for path in folder.glob("*.dcm"):
             if path not in allowed:
                 path.unlink()
-    for uid, there in sorted(targets.items()):
-        if not all(target.exists() for target in there):
-            release(out, withheld[uid], decisions[uid])
+    for uid in due:
+        release(out, withheld[uid], decisions[uid])
 
 
 def release(out: Path, waiting: Waiting, decision: Decision) -> None:
-    """Writes a cleared file, and report, segmentation and annotated frames of it where they were asked for."""
-    boxes = (*decision.boxes, *load_layouts(out / PRIVATE / LAYOUTS).of(waiting.note.layout))
+    """Writes a cleared file, and report, segmentation and annotated frames of it where they were asked for.
+
+    What was out of it before goes first: an error leaves nothing there that lacks a box.
+    """
+    this = _Release(waiting, decision, load_layouts(out / PRIVATE / LAYOUTS))
+    take_back(out, waiting)
     for path, target in _copies(out, waiting):
-        _let_out(path, target, boxes)
+        _let_out(path, target, this.boxes)
+    note = _note_of(out, waiting)
+    note.parent.mkdir(mode=0o700, exist_ok=True)
+    write_whole(note, this.told)
 
 
 def take_back(out: Path, waiting: Waiting) -> None:
     """Removes what was let out of a file."""
+    _note_of(out, waiting).unlink(missing_ok=True)
     for _, target in _copies(out, waiting):
         target.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Release:
+    """What a file is let out with."""
+
+    waiting: Waiting
+    decision: Decision
+    layouts: Layouts
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """What is blanked: for this file, and for its layout."""
+        return tuple(sorted({*self.decision.boxes, *self.layouts.of(self.waiting.note.layout)}))
+
+    @property
+    def told(self) -> str:
+        """What is written down once it is out: what it was made of. Where this has changed it is made again."""
+        return json.dumps({"part": self.waiting.part.name, "boxes": self.boxes}) + "\n"
+
+
+def _note_of(out: Path, waiting: Waiting) -> Path:
+    return out / PRIVATE / RELEASED / f"{waiting.note.uid}.json"
+
+
+def _is_out(out: Path, targets: Iterable[Path], this: _Release) -> bool:
+    note = _note_of(out, this.waiting)
+    return note.exists() and note.read_text() == this.told and all(target.exists() for target in targets)
 
 
 def blanked(dataset: Dataset, boxes: Iterable[Box]) -> Dataset:

@@ -160,13 +160,40 @@ def test_a_cine_stored_by_dcmtk_is_read(samples, tmp_path):
         compressed = ["storescu", "--propose-rle", *peer, str(packed)]
         assert not subprocess.run(compressed, capture_output=True).returncode
         refused = subprocess.run(["storescu", "-v", *peer, str(bad)], capture_output=True, text=True)
+        while list((tmp_path / "readings" / "inbox").iterdir()) and time.monotonic() < until:
+            time.sleep(0.2)
     finally:
         ended(receiver)
     assert "CannotUnderstand" in refused.stdout + refused.stderr
-    files = sorted((tmp_path / "readings").iterdir(), key=lambda path: len(path.read_bytes()))
+    files = sorted((tmp_path / "readings").rglob("*.*"), key=lambda path: len(path.read_bytes()))
     assert [path.suffix for path in files] == [".jsonl", ".jsonl"]
     *readings, last = [json.loads(line) for line in files[1].read_text().splitlines()]
     assert [r["frame"]["index"] for r in readings] == [0, 1, 2]
     assert readings[0]["frame"]["spacing_source"] == "dicom-region"
     assert last["summary"]["frames"] == 3
     assert last["summary"]["cine"]["grade"] == readings[0]["solar"]["gsus"]["grade"]
+
+
+@pytest.mark.skipif(not shutil.which("storescu"), reason="no storescu: install dcmtk")
+def test_what_was_answered_is_read_after_a_kill(samples, tmp_path):
+    write_dicom(samples * 20, tmp_path / "long.dcm")
+    port, inbox = free_port(), tmp_path / "out" / "inbox"
+    receiver = running("listen", "--port", port, "-o", tmp_path / "out")
+    until = time.monotonic() + 120
+    while subprocess.run(["echoscu", "127.0.0.1", str(port)], capture_output=True).returncode:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    stored = subprocess.run(["storescu", "127.0.0.1", str(port), str(tmp_path / "long.dcm")], capture_output=True)
+    receiver.kill()
+    receiver.communicate()
+    assert stored.returncode == 0
+    assert len(list(inbox.iterdir())) == 1
+    receiver = running("listen", "--port", port, "-o", tmp_path / "out")
+    try:
+        while list(inbox.iterdir()):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+    finally:
+        ended(receiver)
+    (readings,) = (tmp_path / "out").glob("*.jsonl")
+    assert json.loads(readings.read_text().splitlines()[-1])["summary"]["frames"] == 120

@@ -1,5 +1,6 @@
 """What may be told of an instance: nothing that is not allowed, wherever it stands, and relations that hold."""
 
+import re
 from datetime import date, timedelta
 from io import BytesIO
 
@@ -11,7 +12,7 @@ from pydicom.datadict import DicomDictionary, keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from serving.deidentify.header import clean_header, identifying_words, residue
+from serving.deidentify.header import SOP_CLASSES, clean_header, identifying_words, residue
 from serving.deidentify.pseudonyms import Pseudonyms, keep_key
 
 KEY = Pseudonyms(b"k" * 32)
@@ -111,6 +112,29 @@ def test_an_instance_without_its_uids_is_refused():
     del header.SeriesInstanceUID
     with pytest.raises(ValueError, match="SeriesInstanceUID"):
         clean_header(header, KEY)
+
+
+@pytest.mark.parametrize(
+    "told", [PLANTED, f"1.2.840.10008.5.1.4.1.1.6.1.{PLANTED}", "1.2.840.10008.5.1.4.1.1.4", "", None]
+)
+def test_an_instance_of_no_known_class_is_refused_whatever_its_name_says(told):
+    header = instance(PatientID=PLANTED)
+    header.SOPClassUID = told
+    with pytest.raises(ValueError, match="SOP class") as raised:
+        clean_header(header, KEY)
+    assert PLANTED not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", SOP_CLASSES)
+def test_what_is_ultrasound_or_a_capture_of_it_passes(kind):
+    assert clean_header(instance(SOPClassUID=kind), KEY).SOPClassUID == kind
+    assert residue(clean_header(instance(SOPClassUID=kind), KEY), identifying_words(instance(SOPClassUID=kind))) == ()
+
+
+def test_every_uid_is_new_or_names_a_class():
+    uids = [one.value for one in clean_header(everywhere(), KEY) if one.VR == "UI"]
+    assert len(uids) == 4
+    assert all(re.fullmatch(r"2\.25\.\d+", one) or one in SOP_CLASSES for one in uids)
 
 
 def test_what_is_left_is_found():

@@ -1,5 +1,6 @@
 """The clearing page in a real headless Chromium: a box drawn by hand is black in what goes out."""
 
+import json
 import os
 import shutil
 import socket
@@ -10,7 +11,8 @@ import time
 import pytest
 
 from datasets.dicom import read_dicom
-from tests.serving.deidentify.conftest import INSIDE, uid_of
+from serving.deidentify.release import list_withheld
+from tests.serving.deidentify.conftest import INSIDE, OUTSIDE, uid_of
 
 CHROMIUM = os.environ.get("HIPSONO_CHROMIUM") or shutil.which("chromium") or ""
 
@@ -18,9 +20,17 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: install it, o
 
 
 @pytest.fixture
-def page(graded, tmp_path):
-    sync_api = pytest.importorskip("playwright.sync_api")
+def out(graded, tmp_path):
+    """The run, with nothing found in one of its two files."""
     out = shutil.copytree(graded, tmp_path / "out")
+    told = list_withheld(out)[uid_of(out, OUTSIDE)].path.with_suffix(".json")
+    told.write_text(json.dumps(json.loads(told.read_text()) | {"found": []}))
+    return out
+
+
+@pytest.fixture
+def page(out):
+    sync_api = pytest.importorskip("playwright.sync_api")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -72,13 +82,12 @@ def test_a_name_is_blanked_by_hand_and_the_file_cleared(page):
 
 def test_pictures_without_a_find_are_cleared_together_after_a_question(page):
     opened, out = page
-    opened.locator("article").first.wait_for()
-    found = [row for row in opened.evaluate("fetch('files').then((r) => r.json())") if row["found"]]
-    opened.on("dialog", lambda dialog: dialog.accept())
+    opened.locator("article").nth(1).wait_for()
     together = opened.get_by_role("button", name="Clear those shown without a find")
-    if len(found) == 2:
-        assert together.is_disabled()
-        return
+    asked = []
+    opened.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
     together.click()
-    opened.locator("#where", has_text=f"{len(found)} files").wait_for()
-    assert len(list(out.glob("images/*.dcm"))) == 2 - len(found)
+    opened.locator("#where", has_text="1 files").wait_for()
+    assert "these 1 pictures" in asked[0]
+    assert [path.stem for path in out.glob("images/*.dcm")] == [uid_of(out, OUTSIDE)]
+    assert together.is_disabled()

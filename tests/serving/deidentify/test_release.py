@@ -11,13 +11,18 @@ import pyarrow.parquet as pq
 import pydicom
 import pytest
 from fastapi.testclient import TestClient
+from pydicom.uid import MultiFrameTrueColorSecondaryCaptureImageStorage, SecondaryCaptureImageStorage
 
 from datasets.dicom import read_dicom
+from serving.archive.command import identities_for
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
+from serving.deidentify import release as release_module
+from serving.deidentify.clean import Cleaner, Identities
 from serving.deidentify.clearing import create_clearing
-from serving.deidentify.decisions import load_decisions
-from serving.deidentify.layouts import Layouts, load_layouts
+from serving.deidentify.decisions import Decision, Verdict, load_decisions, write_down
+from serving.deidentify.layouts import Layouts, load_layouts, save_layouts
+from serving.deidentify.pseudonyms import Pseudonyms, keep_key
 from serving.deidentify.release import list_withheld
 from tests.serving.deidentify.conftest import INSIDE, OUTSIDE, PLANTED, job, uid_of
 
@@ -141,6 +146,71 @@ def test_a_layouts_box_is_remembered_for_the_next_run(planted, out, desk, tmp_pa
     assert not read_dicom(list_withheld(again)[uid].path).frame(0).grey[200:231, 200:261].any()
 
 
+BOX = (200, 200, 260, 230)
+
+
+def is_blank(out, uid):
+    x0, y0, x1, y1 = BOX
+    return not read_dicom(out / "images" / f"{uid}.dcm").frame(0).grey[y0 : y1 + 1, x0 : x1 + 1].any()
+
+
+def lay_out_alike(out):
+    """Both files as of one scanner's layout; gives their UIDs."""
+    for waiting in list_withheld(out).values():
+        told = waiting.path.with_suffix(".json")
+        told.write_text(json.dumps(json.loads(told.read_text()) | {"layout": "one"}))
+    return uid_of(out, OUTSIDE), uid_of(out, INSIDE)
+
+
+def test_a_box_for_everywhere_is_blank_in_what_was_out_already(out):
+    first, second = lay_out_alike(out)
+    desk = TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1")
+    decide(desk, first)
+    assert not is_blank(out, first)
+    gone = Decision("1.2.3", Verdict.CLEARED, (), "A. Kim", "2026-01-01")
+    write_down(gone, out / "private" / "decisions.jsonl")
+    decide(desk, second, boxes=[BOX], everywhere=True)
+    assert is_blank(out, first) and is_blank(out, second)
+
+
+@pytest.mark.parametrize("remembered", ["decision", "layout"])
+def test_what_was_out_before_a_crash_is_blanked_at_the_next_start(out, remembered):
+    first, _ = lay_out_alike(out)
+    decide(TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1"), first)
+    if remembered == "decision":
+        again = Decision(first, Verdict.CLEARED, (BOX,), "A. Kim", "2026-01-01")
+        write_down(again, out / "private" / "decisions.jsonl")
+    else:
+        save_layouts(Layouts({"one": (BOX,)}), out / "private" / "layouts.json")
+    assert not is_blank(out, first)
+    create_clearing(out, "A. Kim")
+    assert is_blank(out, first)
+
+
+def test_what_is_out_is_written_again_only_where_it_would_differ(out):
+    first, second = lay_out_alike(out)
+    desk = TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1")
+    decide(desk, first)
+    decide(desk, second, boxes=[BOX])
+    written = {path: path.stat().st_ino for path in out.glob("*/*.dcm")}
+    create_clearing(out, "A. Kim")
+    assert {path: path.stat().st_ino for path in out.glob("*/*.dcm")} == written != {}
+
+
+def test_a_box_that_cannot_be_written_takes_the_picture_away(out, monkeypatch):
+    first, second = lay_out_alike(out)
+    desk = TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1", raise_server_exceptions=False)
+    decide(desk, first)
+    monkeypatch.setattr(release_module, "_let_out", full_disk)
+    told = {"verdict": "cleared", "boxes": [BOX], "everywhere": True}
+    assert desk.post(f"/files/{second}", json=told).status_code == 500
+    assert not list(out.glob("images/*.dcm"))
+
+
+def full_disk(*_):
+    raise OSError("no space left on device")
+
+
 def test_gone_on_with_it_is_the_same_and_decisions_hold(planted, out, desk):
     uid = uid_of(out, OUTSIDE)
     decide(desk, uid)
@@ -163,6 +233,25 @@ def test_a_folder_never_holds_both_kinds_of_names(planted, out, tmp_path):
     grade(Job(tmp_path / "empty", tmp_path / "plain", workers=1), lambda _: None)
     with pytest.raises(ValueError, match="originals' names"):
         grade(job(tmp_path / "empty", tmp_path / "plain", resume=True), lambda _: None)
+
+
+def test_a_key_is_not_made_beside_a_run_that_has_another(out, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (out / "private" / "key").rename(tmp_path / "kept" / "key")
+    with pytest.raises(ValueError, match="the same --identity"):
+        identities_for(out, None)
+    assert not (out / "private" / "key").exists()
+    assert identities_for(out, tmp_path / "kept").pseudonyms == keep_key(tmp_path / "kept" / "key")
+    (out / "private" / "key").write_text("ab" * 32)
+    with pytest.raises(ValueError, match="not the key"):
+        identities_for(tmp_path / "new", out / "private")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_leads_back_is_for_its_owner_only(graded, tmp_path):
+    assert (graded / "private").stat().st_mode & 0o077 == 0
+    identities_for(tmp_path / "again", graded / "private")
+    assert (tmp_path / "again" / "private").stat().st_mode & 0o077 == 0
 
 
 def test_a_picture_that_nobody_cleared_is_taken_away(out):
@@ -211,3 +300,17 @@ def test_what_is_out_is_valid(out, desk):
     for path in paths:
         told = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True)
         assert [line for line in told.stderr.splitlines() if line.startswith("Error")] == [], path
+
+
+@pytest.mark.skipif(not shutil.which("dciodvfy"), reason="no dciodvfy: install dicom3tools")
+@pytest.mark.parametrize("kind", [SecondaryCaptureImageStorage, MultiFrameTrueColorSecondaryCaptureImageStorage])
+def test_a_capture_of_one_frame_stays_valid(planted, tmp_path, kind):
+    source = pydicom.dcmread(next(planted.rglob(OUTSIDE)))
+    source.SOPClassUID = source.file_meta.MediaStorageSOPClassUID = kind
+    source.ConversionType, source.NumberOfFrames = "WSD", 1
+    source.PixelData = source.PixelData[: len(source.PixelData) // 3]
+    source.save_as(tmp_path / "capture.dcm")
+    twin = Cleaner(Identities(Pseudonyms(b"k" * 32))).clean(tmp_path / "capture.dcm", "capture")
+    (tmp_path / "twin.dcm").write_bytes(twin.data)
+    told = subprocess.run(["dciodvfy", str(tmp_path / "twin.dcm")], capture_output=True, text=True)
+    assert [line for line in told.stderr.splitlines() if line.startswith("Error")] == []
