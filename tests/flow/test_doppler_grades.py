@@ -12,6 +12,7 @@ import pytest
 
 from datasets.phantom.generate import phantoms
 from model.anatomy import View
+from model.doppler import find_flow, measure_flow
 from model.frame import Frame
 from model.grade import GradeRules
 from model.reading import Reader
@@ -60,6 +61,23 @@ def variants(hip, rgb, rng):
 def told(name, right, total):
     sys.stdout.write(f"{name}: {right} of {total}\n")
     return right / total
+
+
+def test_fractions_within_the_true_recess(hips):
+    errors = {}
+    for seed, (hip, frame) in enumerate(hips):
+        for span in FLOWS:
+            rng = np.random.default_rng([seed, 7])
+            rgb, drawn = pictures.with_doppler(hip, rng.uniform(*span), rng)
+            for name, picture in variants(hip, rgb, rng):
+                flow = find_flow(replace(frame, pixels=picture), hip.sector)
+                assert flow is not None
+                errors.setdefault(name, []).append(abs(measure_flow(flow, hip.found).fraction - drawn))
+    for name, off in errors.items():
+        mean, worst = np.mean(off), np.max(off)
+        sys.stdout.write(f"fraction, {name}: mean error {mean:.4f}, largest {worst:.4f} of {len(off)}\n")
+        assert mean < 0.008
+        assert worst < 0.04
 
 
 def test_grades_with_flow(hips, read):
