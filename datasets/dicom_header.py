@@ -13,7 +13,8 @@ from model.anatomy import Laterality
 from model.frame import Region, Spacing, check_spacing
 
 _TWO_DIMENSIONAL: Final = 1
-_TISSUE_OR_FLOW: Final = (1, 2)
+_COLOUR_FLOW: Final = 2
+_TISSUE_OR_FLOW: Final = (1, _COLOUR_FLOW)
 _CENTIMETRES: Final = 3
 _DAYS_PER_YEAR: Final = 365.2425
 _PER_YEAR: Final = {"Y": 1.0, "M": 12.0, "W": _DAYS_PER_YEAR / 7, "D": _DAYS_PER_YEAR}
@@ -53,7 +54,8 @@ def read_regions(header: Dataset, width: int, height: int) -> tuple[tuple[Region
             spacing_mm, problem = None, f"it reaches to ({x1}, {y1}), outside the picture of {width} x {height}"
         if problem:
             warnings.append(f"no millimetres from ultrasound region {number}: {problem}")
-        regions.append(Region(x0, y0, min(x1, width - 1), min(y1, height - 1), spacing_mm))
+        shows_flow = item.RegionDataType == _COLOUR_FLOW
+        regions.append(Region(x0, y0, min(x1, width - 1), min(y1, height - 1), spacing_mm, shows_flow))
     if not regions and "PixelSpacing" in header:
         warnings.append("PixelSpacing is not used: only ultrasound regions give millimetres")
     return tuple(regions), tuple(warnings)

@@ -160,13 +160,13 @@ def _add_pixels(dataset: Dataset, cine: Sequence[Sample]) -> None:
 def _add_regions(dataset: Dataset, sample: Sample) -> None:
     frame = sample.frame
     regions = frame.regions or whole_frame(frame.width, frame.height, None)
-    dataset.SequenceOfUltrasoundRegions = [_region(region, frame.colour is not None) for region in regions]
+    dataset.SequenceOfUltrasoundRegions = [_region(region) for region in regions]
 
 
-def _region(region: Region, is_colour: bool) -> Dataset:
+def _region(region: Region) -> Dataset:
     item = Dataset()
     item.RegionSpatialFormat = 1
-    item.RegionDataType = _COLOUR_FLOW if is_colour else _TISSUE
+    item.RegionDataType = _COLOUR_FLOW if region.shows_flow else _TISSUE
     item.RegionFlags = 0
     item.RegionLocationMinX0, item.RegionLocationMinY0 = region.x0, region.y0
     item.RegionLocationMaxX1, item.RegionLocationMaxY1 = region.x1, region.y1

@@ -88,6 +88,9 @@ def record_line(record: Record) -> bytes:
     fields["landmarks"] = {n: p for n, p in zip(LANDMARK_NAMES, record.landmarks, strict=True) if p is not None}
     fields["labelled"] = record.labelled
     fields["acquisition"] = {n: v for n, v in asdict(record.acquisition).items() if v is not None}
+    for region in fields.get("regions", ()):
+        if not region["shows_flow"]:
+            del region["shows_flow"]
     spacing = record.spacing_mm
     if spacing is not None and record.regions == whole_frame(record.width, record.height, spacing):
         del fields["regions"]
@@ -167,7 +170,7 @@ def _region(raw: Any) -> Region:
     if not isinstance(raw, dict):
         raise ValueError(f"a region is an object, got {raw!r}")
     x0, y0, x1, y1 = (_whole(raw, name) for name in ("x0", "y0", "x1", "y1"))
-    return Region(x0, y0, x1, y1, _spacing(raw.get("spacing_mm")))
+    return Region(x0, y0, x1, y1, _spacing(raw.get("spacing_mm")), raw.get("shows_flow") is True)
 
 
 def _acquisition(raw: Any) -> Acquisition:

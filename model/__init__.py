@@ -12,7 +12,8 @@ spec        NetworkSpec: the contract that travels inside the ONNX file
 preprocess  find the sector, letterbox it
 runtime     the only import of onnxruntime
 findings    structures and landmarks in frame pixels, or why there are none
-doppler     colour flow picked out of the picture
+colour      what of a picture's colour is flow, beside tint and drawn graphics
+doppler     whether a picture shows Doppler, and its flow within the recess
 measure     millimetres and ratios, each a value or the reason why not
 grade       SOLAR rules as versioned data
 reading     the whole flow on one screen

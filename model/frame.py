@@ -18,13 +18,17 @@ Spacing = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A rectangle of the picture that shows tissue, pixel bounds inclusive, with its scale where one is known."""
+    """A rectangle of the picture that shows tissue, pixel bounds inclusive, with its scale where one is known.
+
+    `shows_flow`: the source says that colour flow was on there (DICOM's region data type 2), seen or not.
+    """
 
     x0: int
     y0: int
     x1: int
     y1: int
     spacing_mm: Spacing | None = None
+    shows_flow: bool = False
 
     def __post_init__(self) -> None:
         if self.x1 < self.x0 or self.y1 < self.y0:

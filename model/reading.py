@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.anatomy import Laterality, View, structure
-from model.doppler import has_colour_flow, measure_flow
+from model.doppler import find_flow, measure_flow
 from model.findings import Findings, FoundLandmark, FoundStructure, find
 from model.frame import Frame, Spacing
 from model.grade import GradeRules, Learned, Pdus, Solar, combine, grade_gsus, grade_pdus, not_gradable
@@ -25,6 +25,8 @@ NOTICE: Final = "research use; not a medical device"
 _PACK: Final = 8
 """Frames read stage by stage: of 4, 8 and 24 none is faster than 8, which takes half of what is not the network's."""
 NERVE_NOTICE: Final = "the femoral nerve is not segmented"
+_NO_DOPPLER_SEEN: Final = "no Doppler picture: no flow, colour box or bar is seen, nor does the source tell one"
+_COLOUR_LOST: Final = "the source tells of colour flow, but the picture is grey: export it in colour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +218,15 @@ class Reader:
 
     def _grade_doppler(self, frame: Frame, sector: Box, findings: Findings) -> Pdus:
         recess = findings.structure("anterior_recess")
-        if not has_colour_flow(frame, sector):
-            return grade_pdus(None, "no Doppler picture", self._rules)
+        if frame.colour is None:
+            lost = any(region.shows_flow for region in frame.regions)
+            return grade_pdus(None, _COLOUR_LOST if lost else "no Doppler picture", self._rules)
         if recess is None:
             return grade_pdus(None, findings.withheld or "anterior_recess not delineated", self._rules)
-        return grade_pdus(measure_flow(frame, recess), None, self._rules)
+        flow = find_flow(frame, sector)
+        if flow is None:
+            return grade_pdus(None, _NO_DOPPLER_SEEN, self._rules)
+        return grade_pdus(measure_flow(flow, recess), None, self._rules)
 
 
 def _packs(frames: Iterable[Frame]) -> Iterator[tuple[Frame, ...]]:

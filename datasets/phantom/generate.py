@@ -175,7 +175,7 @@ def render(drawn: Drawn, rng: Generator) -> Sample:
     spacing = (screen.spacing_row_mm, screen.spacing_column_mm)
     frame = Frame(
         pixels,
-        regions=(Region(*screen.box, spacing_mm=spacing),),
+        regions=(Region(*screen.box, spacing_mm=spacing, shows_flow=doppler),),
         spacing_source=SOURCE,
         laterality=Laterality.LEFT if last.random() < 0.5 else Laterality.RIGHT,
         age_years=round(body.age_years, 1),

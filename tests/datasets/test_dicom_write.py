@@ -31,6 +31,12 @@ def cine(pixels: np.ndarray, count: int, regions=()) -> list[Sample]:
     return [sample(np.roll(pixels, k, axis=1), regions, k, laterality=Laterality.LEFT) for k in range(count)]
 
 
+def test_colour_alone_does_not_say_that_doppler_was_on(colour_pixels, tmp_path: Path):
+    regions = (Region(4, 3, 80, 55), Region(10, 10, 40, 40, shows_flow=True))
+    write_dicom([sample(colour_pixels, regions)], tmp_path / "a.dcm")
+    assert read_dicom(tmp_path / "a.dcm").regions == regions
+
+
 @pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.keyword)
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("is_colour", [False, True])

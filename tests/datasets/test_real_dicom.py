@@ -10,8 +10,10 @@ import pytest
 from pydicom.encaps import generate_frames
 
 from datasets.dicom import read_dicom
-from datasets.files import FileKind, kind_of, read_frames
+from datasets.files import FileKind, decode_picture, kind_of, read_frames
 from model.anatomy import Laterality
+from model.doppler import find_flow
+from model.preprocess import find_sector
 
 FILES = {
     "cornerstone3D/no-pixel-spacing.dcm": 1,
@@ -167,3 +169,41 @@ def test_a_cine_is_not_held_in_memory_at_once(scans: Path):
     frames = read_dicom(io.BytesIO((scans / "pydicom/examples_ybr_color.dcm").read_bytes()).getvalue()).frames()
     assert next(frames).index == 0
     frames.close()
+
+
+def flow_share(frame):
+    """The share of the sector that is flow, None where no Doppler picture is seen."""
+    flow = find_flow(frame, find_sector(frame))
+    return None if flow is None else float(flow.mean())
+
+
+DOPPLER = (
+    "pydicom-data/US1_UNCR.dcm",
+    "pydicom-data/US1_UNCI.dcm",
+    "pydicom-data/US1_J2KI.dcm",
+    "pydicom/examples_jpeg2k.dcm",
+    "pydicom/examples_rgb_color.dcm",
+    "dcm4che/US-PAL-8-10x-echo",
+    "dcm4che/jpeg-ls-Palette.dcm",
+    "dcm4che/US-RGB-8-esopecho",
+    "pydicom-data/color-pl.dcm",
+    "pydicom-data/color-px.dcm",
+    "pydicom/ExplVR_BigEnd.dcm",
+)
+
+
+def test_doppler_is_seen_in_every_scan_that_has_it_and_in_no_other(scans: Path):
+    for path in (path for path in sorted(scans.rglob("*")) if path.is_file()):
+        name = path.relative_to(scans).as_posix()
+        assert (flow_share(read_dicom(path).frame(0)) is not None) == (name in DOPPLER), name
+
+
+def test_a_scan_has_as_much_flow_as_its_jpeg_and_its_half_size(scans: Path):
+    whole = flow_share(read_dicom(scans / "pydicom-data/US1_UNCR.dcm").frame(0))
+    assert flow_share(read_dicom(scans / "pydicom-data/US1_UNCI.dcm").frame(0)) == pytest.approx(whole, rel=0.05)
+    assert flow_share(read_dicom(scans / "pydicom/examples_rgb_color.dcm").frame(0)) == pytest.approx(whole, rel=0.15)
+
+
+def test_no_still_of_another_anatomy_shows_doppler(shared_data: Path):
+    for path in sorted((shared_data / "other-anatomy").rglob("*.*g")):
+        assert flow_share(decode_picture(path.read_bytes())) is None, path.name

@@ -28,7 +28,7 @@ def regions_in(draw, height: int, width: int):
     if draw(st.booleans()):
         return whole_frame(width, height, draw(spacing))
     boxes = draw(st.lists(st.tuples(st.integers(0, width - 1), st.integers(0, height - 1)), max_size=3))
-    return tuple(Region(x, y, width - 1, height - 1, draw(spacing)) for x, y in boxes)
+    return tuple(Region(x, y, width - 1, height - 1, draw(spacing), draw(st.booleans())) for x, y in boxes)
 
 
 @st.composite

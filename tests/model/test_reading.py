@@ -7,6 +7,7 @@ import pytest
 
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from model.frame import Region
 from model.reading import Reader
 from model.runtime import STARTER, Session
 
@@ -62,3 +63,12 @@ def test_nothing_is_read_ahead_of_what_is_asked_for(reader, frames):
     readings = reader.read_all(frame for frame in frames if handed.append(frame.index) is None)
     next(readings)
     assert handed == list(range(8))
+
+
+def test_without_a_doppler_picture_the_reason_says_what_was_missing(reader, frames):
+    grey = replace(frames[0], pixels=frames[0].grey, regions=())
+    assert reader.read(grey).solar.pdus.reason == "no Doppler picture"
+    told = replace(grey, regions=(Region(0, 0, grey.width - 1, grey.height - 1, shows_flow=True),))
+    assert "export it in colour" in (reader.read(told).solar.pdus.reason or "")
+    plain = np.repeat(grey.grey[..., None], 3, axis=2)
+    assert (reader.read(replace(grey, pixels=plain)).solar.pdus.reason or "").startswith("no Doppler picture: no flow")
