@@ -5,7 +5,6 @@ OUT/results, or through OUT/outbox to a peer. What waits to be read is in OUT/in
 without a picture that can be read is refused with the standard's status and its reason in the comment, and not kept.
 """
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from datasets.dicom import DECODERS, read_dicom
 from datasets.dicom_header import read_header
 from datasets.inputs import Why
-from datasets.whole import write_whole
+from datasets.whole import to_disk, write_whole
 from model.reading import Reader
 from serving.archive.plan import ULTRASOUND, make_plan
 from serving.archive.results import FileResults, Result
@@ -73,11 +72,11 @@ class Receiver:
         with self._lock:
             try:
                 arrived.write_bytes(data)
-                _to_disk(arrived)
+                to_disk(arrived)
                 reason = _not_ours(arrived)
                 if not reason:
                     arrived.replace(path)
-                    _to_disk(path.parent)
+                    to_disk(path.parent)
             finally:
                 arrived.unlink(missing_ok=True)
         self._inbox.wake()
@@ -166,15 +165,6 @@ def store(receiver: Receiver, event: evt.Event) -> Dataset | int:
     if reason:
         say(f"{uid} is not read: {reason}")
     return SUCCESS
-
-
-def _to_disk(path: Path) -> None:
-    """Waits until a file or folder is on the disk: what was answered for survives a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _not_ours(path: Path) -> str:
