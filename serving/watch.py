@@ -125,8 +125,9 @@ def watch(source: str, settings: Settings, known: FrameOptions, *, lines: bool) 
 
     `lines` prints each Reading to stdout, and ends with the source.
     """
-    capture, showing = Capture(source), Showing()
+    showing = Showing()
     app = create_app(settings, watch_router(showing))
+    capture = Capture(source)
     server = uvicorn.Server(uvicorn.Config(app, settings.host, settings.port, access_log=False, log_level="warning"))
 
     def work() -> None:

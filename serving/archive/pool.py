@@ -13,7 +13,7 @@ from typing import Final
 import cv2
 
 from model.reading import Reader
-from model.runtime import Session
+from model.runtime import Execution, Session
 from serving.archive.parts import Parts
 from serving.archive.plan import Study
 from serving.archive.study import Asked, StudyRead, read_study
@@ -31,6 +31,7 @@ class Setup:
     parts: Path
     digest: str
     asked: Asked
+    execution: Execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         cv2.setNumThreads(1)
         self.setup = setup
-        self.reader = Reader(Session(setup.model, threads=1), setup.asked.rules)
+        self.reader = Reader(Session(setup.model, 1, setup.execution), setup.asked.rules)
         self.cleaner = None if setup.asked.identities is None else Cleaner(setup.asked.identities)
 
     def read(self, study: Study) -> StudyRead:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from datasets.inputs import Failure, Why
 from datasets.whole import unfinished, write_whole
 from model.reading import SCHEMA
-from model.runtime import STARTER, Session
+from model.runtime import STARTER, Execution, Session
 from serving.archive.page import write_page
 from serving.archive.parts import Parts
 from serving.archive.plan import Plan, Study, make_plan
@@ -44,6 +44,7 @@ class Job:
     resume: bool = False
     asked: Asked = field(default_factory=Asked)
     ray: str | None = None
+    execution: Execution = field(default_factory=Execution)
 
     @property
     def inner(self) -> Path:
@@ -101,7 +102,7 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     left = [study for name, study in names.items() if not parts.has(name)]
     if len(left) < len(plan.studies):
         say(f"{len(plan.studies) - len(left)} studies are done already")
-    setup = Setup(job.model.resolve(), parts.folder, digest, job.asked)
+    setup = Setup(job.model.resolve(), parts.folder, digest, job.asked, job.execution)
     read_now, died = _read(_readers(left, setup, job), len(left), heard)
     failures = _all_failures(plan, parts, names, died)
     counts = _put_together(job, parts, names, failures)
@@ -125,11 +126,13 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
 
 def _settings(job: Job) -> dict[str, Any]:
     """Everything but the files that a reading depends on."""
-    session, identities = Session(job.model, threads=1), job.asked.identities
+    session, identities = Session(job.model, 1, job.execution), job.asked.identities
     return {
         "schema": SCHEMA,
         "model": {"name": session.spec.name, "version": session.spec.version, "sha256": session.sha256},
         "trained_on": session.spec.trained_on,
+        "provider": session.provider,
+        "tensorrt_half": job.execution.tensorrt_half,
         "rules": asdict(job.asked.rules),
         "known": asdict(job.asked.known),
         "results": sorted(job.asked.results),
