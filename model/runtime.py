@@ -137,7 +137,7 @@ def _providers(execution: Execution) -> list[tuple[str, dict[str, str]]]:
     wanted, there = _NAMES[execution.provider], onnxruntime.get_available_providers()
     if wanted and wanted[0] not in there:
         raise ValueError(_lost(execution.provider, f"this onnxruntime has only {', '.join(there)}"))
-    options = {_TENSORRT: _tensorrt_options(execution)}
+    options = {_TENSORRT: _tensorrt_options(execution)} if _TENSORRT in wanted else {}
     return [(name, options.get(name, {})) for name in (*wanted, "CPUExecutionProvider") if name in there]
 
 
@@ -145,6 +145,7 @@ def _tensorrt_options(execution: Execution) -> dict[str, str]:
     told = {"trt_fp16_enable": "1"} if execution.tensorrt_half else {}
     if execution.tensorrt_engines is None:
         return told
+    execution.tensorrt_engines.mkdir(parents=True, exist_ok=True)
     folder = str(execution.tensorrt_engines)
     cached = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder, "trt_timing_cache_enable": "1"}
     return told | cached | {"trt_timing_cache_path": folder}

@@ -191,6 +191,7 @@ def bench(
     plot: Annotated[Path | None, typer.Option(help="A picture of the rows, PNG or SVG by its name.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     model: ModelOption = None,
+    provider: ProviderOption = None,
 ) -> None:
     """This server beside its floor and its peers, in one run.  Example: hipsono bench --rounds 50 --no-peers"""
     try:
@@ -199,20 +200,21 @@ def bench(
     except ImportError as error:
         raise lacking(error.name, "bench") from error
 
+    settings = settings_of(model=model, provider=provider)
     if tuning:
         from serving.bench.tune import keep_best
 
-        say(keep_best(model, say))
+        say(keep_best(settings, say))
         return
     if archive is not None:
         from serving.bench.archive import bench_archive
         from serving.bench.figures import Report
 
-        report = Report(f"{os.cpu_count()} cores", (), bench_archive(archive, model, say))
+        report = Report(f"{os.cpu_count()} cores", (), bench_archive(archive, settings, say))
         sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
         return
     pythons = (Path(sys.executable), *(peers_python or ()))
-    report = measure(Plan(rounds, seconds, overload, pythons if peers else ()), model, say)
+    report = measure(Plan(rounds, seconds, overload, pythons if peers else ()), settings, say)
     sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
     if plot is not None:
         from serving.bench.plot import draw

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -23,9 +22,8 @@ _WORTH: Final = 0.97
 """More threads or workers are taken only where they save or bring more than three in a hundred."""
 
 
-def keep_best(model: Path | None, say: Callable[[str], None]) -> str:
+def keep_best(settings: Settings, say: Callable[[str], None]) -> str:
     """Chooses, stores the choice where the server looks for it, and says what and where."""
-    settings = Settings() if model is None else Settings(model=model)
     choice = tune(settings, say)
     store_choice(choice, settings.model, settings.tuned)
     told = f"{choice.provider}, {choice.threads} threads, {choice.workers} frames at once"
@@ -40,7 +38,7 @@ def tune(settings: Settings, say: Callable[[str], None]) -> Choice:
     shown = pictures(Session(settings.model).spec)
     cores = os.cpu_count() or 1
     best: tuple[float, Choice] | None = None
-    for provider in available():
+    for provider in (settings.provider,) if settings.provider else available():
         for threads in _doubling(cores):
             try:
                 session = open_session(settings, Choice(provider, threads, workers=1))

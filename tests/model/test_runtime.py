@@ -1,7 +1,5 @@
 """A network is run by what was asked for, or not at all."""
 
-from pathlib import Path
-
 import onnxruntime
 import pytest
 
@@ -52,10 +50,12 @@ def test_onnxruntime_may_not_fall_back_while_it_runs():
     assert not Session(threads=1)._alone._enable_fallback
 
 
-def test_tensorrt_keeps_what_it_builds_and_halves_where_asked(gpu_build):
-    (first, told), (second, _), (third, _) = runtime._providers(Execution(Provider.TENSORRT, True, Path("kept")))
+def test_tensorrt_keeps_what_it_builds_and_halves_where_asked(gpu_build, tmp_path):
+    kept = tmp_path / "below" / "kept"
+    (first, told), (second, _), (third, _) = runtime._providers(Execution(Provider.TENSORRT, True, kept))
+    assert kept.is_dir()
     assert (first, second, third) == tuple(onnxruntime.get_available_providers())
-    assert told["trt_engine_cache_path"] == "kept" and told["trt_engine_cache_enable"] == "1"
+    assert told["trt_engine_cache_path"] == str(kept) and told["trt_engine_cache_enable"] == "1"
     assert told["trt_fp16_enable"] == "1"
     assert runtime._providers(Execution(Provider.TENSORRT))[0][1] == {}
-    assert runtime._providers(Execution(Provider.CUDA, True, Path("kept")))[0][1] == {}
+    assert runtime._providers(Execution(Provider.CUDA, True, kept))[0][1] == {}

@@ -81,7 +81,7 @@ def test_what_is_measured_best_is_kept(settings, monkeypatch):
     monkeypatch.setattr(tune, "_SECONDS", 0.2)
     monkeypatch.setenv("HIPSONO_TUNED", str(settings.tuned))
     heard = []
-    told = tune.keep_best(None, heard.append)
+    told = tune.keep_best(Settings(), heard.append)
     kept = choice_of(settings)
     assert str(settings.tuned) in told
     assert f"{kept.threads} threads, {kept.workers} frames at once" in told
