@@ -7,7 +7,7 @@ LABEL  := .venv-label
 BIN    := $(DEV)/bin
 PORT   ?= 8000
 
-.PHONY: demo test check format bench soak starter-model real-sets yardstick peers trial constraints clean help
+.PHONY: demo test check format bench soak starter-model real-sets yardstick peers ablation realism trial constraints clean help
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -48,33 +48,42 @@ $(LABEL)/.done: serving/bench/peers/requirements-label.txt
 	$(LABEL)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-bench: $(DEV)/.done $(PEERS)/.done $(LABEL)/.done  ## this server beside its floor and its peers, in one run (about eight minutes)
+bench: $(DEV)/.done $(PEERS)/.done $(LABEL)/.done  ## this server beside its floor and its peers, in one run (about ten minutes)
 	$(BIN)/hipsono bench --peers-python $(PEERS)/bin/python --peers-python $(LABEL)/bin/python
 
 starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about eight hours on two cores)
-	test -d data/starter || $(BIN)/hipsono phantom -n 7000 --seed 0 -o data/starter
-	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
-	test -d data/served || $(BIN)/hipsono phantom -n 12000 --seed 0 -o data/served
+	$(first_stage)
+	$(call phantoms,data/served,12000,0)
 	$(BIN)/hipsono train training/recipes/served.toml --data data/served --weights runs/starter \
 		$(call extra,data/real/*-train) -o runs/served --resume
-	test -d runs/blend || $(BIN)/python -m training.blend runs/starter=0.25 runs/served=0.75 -o runs/blend
-	test -d data/foreign || $(BIN)/hipsono phantom -n 6000 --seed 20000 -o data/foreign
+	test -f runs/blend/best.pt || { rm -rf runs/blend && $(BIN)/python -m training.blend runs/starter=0.25 runs/served=0.75 -o runs/blend; }
+	$(call phantoms,data/foreign,6000,20000)
 	$(BIN)/hipsono train training/recipes/foreign.toml --data data/foreign --weights runs/blend \
 		$(call extra,data/real/*-train) -o runs/foreign --resume
-	test -d data/anatomy || $(BIN)/hipsono phantom -n 6000 --seed 40000 -o data/anatomy
+	$(call phantoms,data/anatomy,6000,40000)
 	$(BIN)/hipsono train training/recipes/anatomy.toml --data data/anatomy --weights runs/foreign \
 		$(call extra,data/real/regional-train data/real/*-train) -o runs/anatomy --resume
-	test -d runs/starter4 || $(BIN)/python -m training.blend runs/foreign=0.5 runs/anatomy=0.5 -o runs/starter4
-	test -d data/long || $(BIN)/hipsono phantom -n 12000 --seed 40000 -o data/long
+	test -f runs/starter4/best.pt || { rm -rf runs/starter4 && $(BIN)/python -m training.blend runs/foreign=0.5 runs/anatomy=0.5 -o runs/starter4; }
+	$(call phantoms,data/long,12000,40000)
 	$(BIN)/hipsono train training/recipes/long.toml --data data/long --weights runs/starter4 $(VESSELS_THRICE) -o runs/long --resume
 	$(BIN)/hipsono train training/recipes/sharp.toml --data data/long --weights runs/long $(VESSELS_THRICE) -o runs/sharp --resume
-	test -d data/more || $(BIN)/hipsono phantom -n 8000 --seed 60000 -o data/more
+	$(call phantoms,data/more,8000,60000)
 	$(BIN)/hipsono train training/recipes/shape.toml --data data/more --weights runs/sharp $(VESSELS_THRICE) -o runs/shape --resume
 	$(BIN)/hipsono train training/recipes/edges.toml --data data/more --weights runs/shape $(VESSELS_THRICE) -o runs/edges --resume
-	test -d runs/starter6 || $(BIN)/python -m training.blend runs/sharp=0.5 runs/edges=0.5 -o runs/starter6
+	test -f runs/starter6/best.pt || { rm -rf runs/starter6 && $(BIN)/python -m training.blend runs/sharp=0.5 runs/edges=0.5 -o runs/starter6; }
 	$(BIN)/hipsono export runs/starter6 -o model/weights/starter.onnx
-	test -d data/exam || $(BIN)/hipsono phantom -n 2000 --seed 2000000 -o data/exam
+	$(call phantoms,data/exam,2000,2000000)
 	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter6/report
+
+# folder, count, first seed: phantoms; a folder that an interrupted run left without its last file is begun again
+define phantoms
+	test -f $(1)/dataset.json || { rm -rf $(1) && $(BIN)/hipsono phantom -n $(2) --seed $(3) -o $(1); }
+endef
+
+define first_stage
+	$(call phantoms,data/starter,7000,0)
+	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
+endef
 
 # patterns: the sets they match, each mixed in as often as it is named
 extra = $(foreach set,$(wildcard $(1)),--extra $(set))
@@ -88,27 +97,51 @@ real-sets: $(DEV)/.done  ## real frames as data sets, four fifths to learn from 
 
 # name, folder below HIPSONO_DATA, options of the import: a data set, its split, and the two parts as sets of their own
 define real_set
-	test -d data/real/$(1) || $(BIN)/hipsono data import $(HIPSONO_DATA)/$(2) $(3) --provenance "real frames: $(2)" -o data/real/$(1)
+	test -f data/real/$(1)/dataset.json || { rm -rf data/real/$(1) && $(BIN)/hipsono data import $(HIPSONO_DATA)/$(2) $(3) \
+		--provenance "real frames: $(2)" -o data/real/$(1); }
 	test -f data/real/$(1).json || $(BIN)/hipsono data split data/real/$(1) --fractions 0.8,0,0.2 -o data/real/$(1).json
-	test -d data/real/$(1)-train || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part train -o data/real/$(1)-train
-	test -d data/real/$(1)-held || $(BIN)/hipsono data export data/real/$(1) --split data/real/$(1).json --part calibration -o data/real/$(1)-held
+	$(call real_part,$(1),train,train)
+	$(call real_part,$(1),held,calibration)
+endef
+
+# name, what its folder's name ends in, part of the split
+define real_part
+	test -f data/real/$(1)-$(2)/dataset.json || { rm -rf data/real/$(1)-$(2) && $(BIN)/hipsono data export data/real/$(1) \
+		--split data/real/$(1).json --part $(3) -o data/real/$(1)-$(2); }
 endef
 
 soak: $(DEV)/.done  ## an archive's run killed at twenty random moments; 200 cines among real and broken files (about five minutes): make soak HIPSONO_DATA=folder
 	HIPSONO_DATA='$(HIPSONO_DATA)' HIPSONO_KILLS=20 HIPSONO_CINES=200 $(BIN)/pytest -rs tests/flow/test_archive.py tests/flow/test_mixed_archive.py
 
 yardstick: $(DEV)/.done  ## sixty wave-simulated frames of today's generator in data/yardstick (about eight minutes); tests/yardstick stays as it was rendered once
-	OMP_NUM_THREADS=1 $(BIN)/hipsono phantom --wave -n 60 --seed 5000000 -o data/yardstick
+	test -f data/yardstick/dataset.json || { rm -rf data/yardstick && \
+		OMP_NUM_THREADS=1 $(BIN)/hipsono phantom --wave -n 60 --seed 5000000 -o data/yardstick; }
 
-peers: $(DEV)/.done  ## runs/peers, runs/trade, runs/amount, runs/ablation: ours beside the field's usual networks, by encoder and size, by phantoms and minutes, part by part
-	test -d data/anatomy || $(BIN)/hipsono phantom -n 6000 --seed 40000 -o data/anatomy
-	test -d data/tune || $(BIN)/hipsono phantom -n 300 --seed 900000 -o data/tune
+peers: $(DEV)/.done  ## runs/peers, runs/trade, runs/amount: ours beside the field's usual networks, by encoder and size, by phantoms and minutes (about six hours)
+	$(compared_sets)
 	$(COMPARE) peers --minutes 12 -o runs/peers
-	$(COMPARE) trade --minutes 20 -o runs/trade
+	$(COMPARE) trade --minutes 6 -o runs/trade
 	$(COMPARE) amount --minutes 40 -o runs/amount
-	$(COMPARE) ablation --minutes 8 --weights runs/starter $(call extra,data/real/*-train) -o runs/ablation
+
+ablation: $(DEV)/.done  ## runs/ablation: the last stage's recipe part by part, on from the first stage (about half an hour after the first stage's hour); needs make real-sets
+	@test -n "$(wildcard data/real/*-train/dataset.json)" || { echo "no real frames to leave out: make real-sets HIPSONO_DATA=folder"; false; }
+	$(first_stage)
+	$(compared_sets)
+	$(COMPARE) ablation --minutes 3.5 --weights runs/starter $(call extra,data/real/*-train) -o runs/ablation
+
+define compared_sets
+	$(call phantoms,data/anatomy,6000,40000)
+	$(call phantoms,data/tune,300,900000)
+endef
 
 COMPARE = $(BIN)/python -m training.comparison --data data/anatomy --exam data/tune --foreign tests/yardstick
+
+realism: $(DEV)/.done  ## runs/realism: how well a classifier tells phantoms from real frames, and real scanners from each other; needs make real-sets
+	@test -n "$(REAL_SETS)" || { echo "no real frames to compare with: make real-sets HIPSONO_DATA=folder"; false; }
+	$(call phantoms,data/tune,300,900000)
+	$(BIN)/python -m training.realism data/tune $(REAL_SETS) -o runs/realism
+
+REAL_SETS = $(patsubst %/dataset.json,%,$(filter-out %-train/dataset.json %-held/dataset.json,$(wildcard data/real/*/dataset.json)))
 
 trial: $(DEV)/.done  ## a simulated trial of 120 phantom patients end to end: rendered, graded, tabled beside its truth (about three minutes)
 	test -f data/trial/design.csv || $(BIN)/hipsono phantom --trial -o data/trial

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,14 +27,29 @@ class Provider(StrEnum):
     DIRECTML = "directml"
 
 
-_EXECUTION: Final[Mapping[Provider, tuple[str, ...]]] = {
+_TENSORRT: Final = "TensorrtExecutionProvider"
+_NAMES: Final[Mapping[Provider, tuple[str, ...]]] = {
     Provider.CPU: (),
     Provider.CUDA: ("CUDAExecutionProvider",),
-    Provider.TENSORRT: ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
+    Provider.TENSORRT: (_TENSORRT, "CUDAExecutionProvider"),
     Provider.OPENVINO: ("OpenVINOExecutionProvider",),
     Provider.DIRECTML: ("DmlExecutionProvider",),
 }
 """onnxruntime's names; the processor takes what none before it can run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What runs the network. With TensorRT only: in half precision or not, and the folder that keeps what it built of
+    the network, without which every start builds it again for minutes.
+    """
+
+    provider: Provider = Provider.CPU
+    tensorrt_half: bool = False
+    tensorrt_engines: Path | None = None
+
+
+_ON_PROCESSOR: Final = Execution()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,22 +71,27 @@ class Session:
     gets both: `crowded`, which may be set at any time, chooses between them.
 
     Raises FileNotFoundError where the file is missing, SpecError where it is not a network of this version, ValueError
-    where this onnxruntime lacks the provider.
+    where the provider is not to be had here: another never takes its place unasked.
     """
 
     def __init__(
-        self, path: Path = STARTER, threads: int | None = None, provider: Provider = Provider.CPU, several: bool = False
+        self,
+        path: Path = STARTER,
+        threads: int | None = None,
+        execution: Execution = _ON_PROCESSOR,
+        several: bool = False,
     ) -> None:
         if not path.is_file():
             raise FileNotFoundError(f"no model at {path}: give --model FILE, or export one with `hipsono export`")
         content = path.read_bytes()
         self.path = path
+        self.provider = execution.provider
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.crowded = False
         threads = threads or os.cpu_count() or 1
-        self._alone = _open(path, content, threads, _execution(provider))
-        divided = several and threads > 1 and provider is Provider.CPU
-        self._beside = _open(path, content, 1, _execution(provider)) if divided else self._alone
+        self._alone = _open(path, content, threads, execution)
+        divided = several and threads > 1 and self.provider is Provider.CPU
+        self._beside = _open(path, content, 1, execution) if divided else self._alone
         self.spec = _spec_of(path, self._alone)
         self._warm_up()
 
@@ -91,27 +111,58 @@ class Session:
 
 
 def available() -> tuple[Provider, ...]:
-    """The providers that this onnxruntime brings."""
+    """The providers that this onnxruntime was built with; whether one runs, a Session tells."""
     there = onnxruntime.get_available_providers()
-    return tuple(provider for provider, names in _EXECUTION.items() if not names or names[0] in there)
+    return tuple(provider for provider, names in _NAMES.items() if not names or names[0] in there)
 
 
-def _execution(provider: Provider) -> tuple[str, ...]:
-    wanted, there = _EXECUTION[provider], onnxruntime.get_available_providers()
-    if wanted and wanted[0] not in there:
-        raise ValueError(f"this onnxruntime has no {wanted[0]}, only {', '.join(there)}: install a build that has it")
-    return (*(name for name in wanted if name in there), "CPUExecutionProvider")
-
-
-def _open(path: Path, content: bytes, threads: int, providers: tuple[str, ...]) -> onnxruntime.InferenceSession:
+def _open(path: Path, content: bytes, threads: int, execution: Execution) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    providers = _providers(execution)
     try:
-        return onnxruntime.InferenceSession(content, options, providers=list(providers))
+        session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
     except Exception as error:
+        if execution.provider is not Provider.CPU:
+            raise ValueError(_lost(execution.provider, str(error))) from error
         raise SpecError(f"{path.name} is not an ONNX network that can be run here: {error}") from error
+    _check_first(session.get_providers(), execution.provider)
+    return session
+
+
+def _providers(execution: Execution) -> list[tuple[str, dict[str, str]]]:
+    """onnxruntime's names with their options, the processor last."""
+    wanted, there = _NAMES[execution.provider], onnxruntime.get_available_providers()
+    if wanted and wanted[0] not in there:
+        raise ValueError(_lost(execution.provider, f"this onnxruntime has only {', '.join(there)}"))
+    options = {_TENSORRT: _tensorrt_options(execution)} if _TENSORRT in wanted else {}
+    return [(name, options.get(name, {})) for name in (*wanted, "CPUExecutionProvider") if name in there]
+
+
+def _tensorrt_options(execution: Execution) -> dict[str, str]:
+    told = {"trt_fp16_enable": "1"} if execution.tensorrt_half else {}
+    if execution.tensorrt_engines is None:
+        return told
+    execution.tensorrt_engines.mkdir(parents=True, exist_ok=True)
+    folder = str(execution.tensorrt_engines)
+    cached = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder, "trt_timing_cache_enable": "1"}
+    return told | cached | {"trt_timing_cache_path": folder}
+
+
+def _check_first(used: Sequence[str], provider: Provider) -> None:
+    """onnxruntime leaves out a provider whose libraries or device it lacks, and goes on: this does not."""
+    wanted = (*_NAMES[provider], "CPUExecutionProvider")[0]
+    if used[0] != wanted:
+        raise ValueError(_lost(provider, f"onnxruntime left it out and would use {', '.join(used)}"))
+
+
+def _lost(provider: Provider, why: str) -> str:
+    return (
+        f"{provider} cannot run the network here: {why}. Install the onnxruntime build, driver and libraries that it "
+        "needs (docs/benchmarks.md), or choose another provider"
+    )
 
 
 def _spec_of(path: Path, session: onnxruntime.InferenceSession) -> NetworkSpec:

@@ -3,7 +3,6 @@
 import platform
 from dataclasses import asdict
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Final
 
 import onnxruntime
@@ -11,14 +10,16 @@ import onnxruntime
 from model.anatomy import LANDMARK_NAMES, STRUCTURE_NAMES, VIEWS
 from model.grade import GradeRules
 from model.reading import NOTICE
-from model.runtime import STARTER, Session
+from serving.settings import Settings
+from serving.tuning import choice_of, open_session
 
 VERSION: Final = metadata.version("hipsono")
 
 
-def about(model: Path | None = None) -> dict[str, Any]:
-    """Everything a report of a fault should carry."""
-    session = Session(model or STARTER)
+def about(settings: Settings) -> dict[str, Any]:
+    """Everything a report of a fault should carry. Raises what Session raises."""
+    choice = choice_of(settings)
+    session = open_session(settings, choice)
     spec = session.spec
     return {
         "hipsono": VERSION,
@@ -26,6 +27,7 @@ def about(model: Path | None = None) -> dict[str, Any]:
         "python": platform.python_version(),
         "onnxruntime": onnxruntime.__version__,
         "providers": onnxruntime.get_available_providers(),
+        "run_by": {"provider": session.provider, "threads": choice.threads, "frames_at_once": choice.workers},
         "model": {"file": str(session.path), "name": spec.name, "version": spec.version, "sha256": session.sha256},
         "trained_on": spec.trained_on,
         "input": [spec.input_height, spec.input_width],

@@ -153,6 +153,7 @@ def _service_routes(engine: Engine) -> APIRouter:
             "sha256": engine.session.sha256,
             "card": card.read_text() if card.is_file() else None,
             "demo": engine.settings.demo,
+            "provider": engine.session.provider,
         }
         return Response(orjson.dumps(body), media_type="application/json")
 
@@ -164,7 +165,9 @@ def _service_routes(engine: Engine) -> APIRouter:
     @router.get("/readyz", tags=["service"])
     async def readyz() -> dict[str, str]:
         """The network is loaded and warm."""
-        return {"status": "ready", "model": engine.session.spec.name, "sha256": engine.session.sha256}
+        session = engine.session
+        told = {"status": "ready", "model": session.spec.name, "sha256": session.sha256}
+        return told | {"provider": session.provider}
 
     @router.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

@@ -9,17 +9,17 @@ from datasets.picture import UnreadableFile
 from model.anatomy import Laterality
 from model.frame import Frame
 from model.reading import Reader, Reading
-from model.runtime import STARTER, Session
 from serving.bodies import encode_reading
 from serving.intake import parse_spacing
 from serving.overlay import draw_overlay, encode_png
+from serving.settings import Settings
+from serving.tuning import open_session
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
     """What the command line says of the files."""
 
-    model: Path | None = None
     overlay: Path | None = None
     spacing_mm: str | None = None
     laterality: Laterality = Laterality.UNKNOWN
@@ -36,9 +36,9 @@ class Line:
     skipped: bool = False
 
 
-def read_files(paths: list[Path], options: ReadOptions) -> Iterator[Line]:
+def read_files(paths: list[Path], settings: Settings, options: ReadOptions) -> Iterator[Line]:
     """Every frame of every file; a file that cannot be read gives its reason and the others go on."""
-    reader = Reader(Session(options.model or STARTER))
+    reader = Reader(open_session(settings))
     spacing = parse_spacing(options.spacing_mm) if options.spacing_mm else None
     known = FrameOptions(spacing, options.laterality, options.age_years)
     for path, in_folder in _files(paths):

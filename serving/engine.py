@@ -9,10 +9,9 @@ from typing import TypeVar
 import cv2
 
 from model.reading import Reader
-from model.runtime import Session
 from serving.problems import Problem
 from serving.settings import Settings
-from serving.tuning import choice_of
+from serving.tuning import choice_of, open_session
 
 T = TypeVar("T")
 
@@ -25,7 +24,7 @@ class Engine:
         cv2.setNumThreads(1)
         self.settings = settings
         choice = choice_of(settings)
-        self.session = Session(settings.model, choice.threads, choice.provider, several=choice.workers > 1)
+        self.session = open_session(settings, choice)
         self.reader = Reader(self.session)
         self._at_once = choice.workers
         self._workers = ThreadPoolExecutor(choice.workers, thread_name_prefix="reader")

@@ -135,9 +135,10 @@ class ReadingBody(_Body):
 
 
 class ModelBody(_Body):
-    """The served network."""
+    """The served network, and what runs it."""
 
     spec: dict[str, Any]
     sha256: str
     card: str | None
     demo: bool
+    provider: Literal["cpu", "cuda", "tensorrt", "openvino", "directml"]

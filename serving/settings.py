@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     threads: int | None = Field(None, ge=1, description="threads of the network for a frame that is alone")
     workers: int | None = Field(None, ge=1, description="frames worked on at once")
     tuned: Path = Field(Path(typer.get_app_dir("hipsono")) / "tuned.json", description="what bench --tune chose")
+    tensorrt_half: bool = Field(False, description="TensorRT computes in half precision")
+    tensorrt_engines: Path = Field(Path(typer.get_app_dir("hipsono")) / "engines", description="what TensorRT built")
     queue_depth: int = Field(2, ge=0, description="a frame that waits behind more is late: it is refused instead")
     max_streams: int = Field(16, ge=1, description="open at once; each gets its share of the processor")
     max_upload_mb: float = Field(256, gt=0)

@@ -5,12 +5,12 @@ import json
 import logging
 import os
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import onnxruntime
 
-from model.runtime import Provider
+from model.runtime import Execution, Provider, Session
 from serving.settings import Settings
 
 
@@ -35,6 +35,20 @@ def choice_of(settings: Settings) -> Choice:
     return Choice(
         settings.provider or stored.provider, settings.threads or stored.threads, settings.workers or stored.workers
     )
+
+
+def open_session(settings: Settings, choice: Choice | None = None) -> Session:
+    """The network as `choice` runs it; without one as it is set or was tuned, for one frame after another.
+
+    Raises what Session raises.
+    """
+    choice = choice or replace(choice_of(settings), workers=1)
+    return Session(settings.model, choice.threads, execution_of(settings, choice.provider), choice.workers > 1)
+
+
+def execution_of(settings: Settings, provider: Provider) -> Execution:
+    """A provider with what is set for it."""
+    return Execution(provider, settings.tensorrt_half, settings.tensorrt_engines)
 
 
 def measured_on(model: Path) -> str:

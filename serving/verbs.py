@@ -4,19 +4,32 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
 from datasets.verbs import lacking, say
 from model.anatomy import Laterality
 
+if TYPE_CHECKING:
+    from serving.settings import Settings
+
 app: Final = typer.Typer()
 
 ProviderName = Literal["cpu", "cuda", "tensorrt", "openvino", "directml"]
 ModelOption = Annotated[Path | None, typer.Option("--model", help="ONNX file; the starter model without it.")]
+ProviderOption = Annotated[
+    ProviderName | None, typer.Option(help="What runs the network; as it was tuned, else cpu, without it.")
+]
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
+
+
+def settings_of(**told: Any) -> "Settings":
+    """Settings from what the command line tells; None is left to HIPSONO_* and the defaults."""
+    from serving.settings import Settings
+
+    return Settings(**{name: value for name, value in told.items() if value is not None})
 
 
 def need_link() -> None:
@@ -41,16 +54,12 @@ def serve(
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     model: ModelOption = None,
-    provider: Annotated[ProviderName | None, typer.Option(help="What runs the network; cpu without it.")] = None,
+    provider: ProviderOption = None,
 ) -> None:
     """Serve readings over HTTP and WebSocket.  Example: hipsono serve --port 8080"""
     from serving.app import run_server
-    from serving.settings import Settings
 
-    chosen: dict[str, Any] = {
-        name: value for name, value in (("model", model), ("provider", provider)) if value is not None
-    }
-    run_server(Settings(host=host, port=port, **chosen))
+    run_server(settings_of(host=host, port=port, model=model, provider=provider))
 
 
 @app.command()
@@ -63,13 +72,14 @@ def read(
     laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
     age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
     model: ModelOption = None,
+    provider: ProviderOption = None,
 ) -> None:
     """One Reading a line (JSON) on stdout.  Example: hipsono read study/ --overlay shown/"""
     from serving.batch import ReadOptions, read_files
 
-    options = ReadOptions(model, overlay, spacing_mm, laterality, age_years)
+    options = ReadOptions(overlay, spacing_mm, laterality, age_years)
     failures = 0
-    for line in read_files(files, options):
+    for line in read_files(files, settings_of(model=model, provider=provider), options):
         if line.error is None:
             sys.stdout.write(line.text + "\n")
         else:
@@ -93,19 +103,18 @@ def watch(
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     model: ModelOption = None,
+    provider: ProviderOption = None,
 ) -> None:
     """Read a frame grabber, a stream or a video live, in the viewer.  Example: hipsono watch --source /dev/video0"""
     from datasets.files import FrameOptions
     from serving.capture import Source, parse_size
     from serving.intake import parse_spacing
-    from serving.settings import Settings
     from serving.watch import watch as run
 
-    chosen: dict[str, Any] = {} if model is None else {"model": model}
     spacing = parse_spacing(spacing_mm) if spacing_mm else None
     known = FrameOptions(spacing, laterality, age_years)
     watched = Source(source, parse_size(size) if size else None, rate, codec)
-    run(watched, Settings(host=host, port=port, **chosen), known, lines=lines)
+    run(watched, settings_of(host=host, port=port, model=model, provider=provider), known, lines=lines)
 
 
 @app.command()
@@ -117,19 +126,21 @@ def igtl(
     laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
     age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
     model: ModelOption = None,
+    provider: ProviderOption = None,
 ) -> None:
     """Answer OpenIGTLink images with overlay, points and Reading.  Example: hipsono igtl --connect 127.0.0.1:18944"""
     need_link()
     from datasets.files import FrameOptions
     from model.reading import Reader
-    from model.runtime import STARTER, Session
     from serving.igtl import link, parse_peer
     from serving.intake import parse_spacing
+    from serving.tuning import open_session
 
     peer = parse_peer(connect, listen, host)
     known = FrameOptions(parse_spacing(spacing_mm) if spacing_mm else None, laterality, age_years)
+    reader = Reader(open_session(settings_of(model=model, provider=provider)))
     say(f"hipsono answers OpenIGTLink images {'on' if peer.listen else 'from'} {peer.host}:{peer.port}")
-    for reading in link(peer, Reader(Session(model or STARTER)), known):
+    for reading in link(peer, reader, known):
         sys.stdout.write(f"{reading.view.name} {reading.solar.gsus.grade}\n")
         sys.stdout.flush()
 
@@ -145,6 +156,7 @@ def listen(
     overlays: Annotated[bool, typer.Option("--overlays", help="Annotated frames as DICOM secondary captures.")] = False,
     send_to: Annotated[str | None, typer.Option(help="AET@HOST:PORT that the DICOM results are stored to.")] = None,
     model: ModelOption = None,
+    provider: ProviderOption = None,
 ) -> None:
     """Take DICOM by C-STORE, send results back.  Example: hipsono listen -o out --sr --send-to PACS@host:104"""
     need_link()
@@ -153,9 +165,9 @@ def listen(
     except ImportError as error:
         raise lacking(error.name, "archive") from error
     from model.reading import Reader
-    from model.runtime import STARTER, Session
     from serving.listen import Receiver, serve_until_stopped
     from serving.outbox import Outbox, Peer
+    from serving.tuning import open_session
 
     results = asked_results(sr, seg, overlays)
     outbox = None
@@ -164,8 +176,9 @@ def listen(
             raise ValueError("--send-to sends results: say which with --sr, --seg or --overlays")
         outbox = Outbox(out / "outbox", Peer.parse(send_to), aet)
         outbox.start()
+    reader = Reader(open_session(settings_of(model=model, provider=provider)))
     say(f"hipsono takes C-STORE as {aet} on {host}:{port}, readings in {out}")
-    serve_until_stopped(Receiver(Reader(Session(model or STARTER)), out, results, outbox), (host, port), aet)
+    serve_until_stopped(Receiver(reader, out, results, outbox), (host, port), aet)
 
 
 @app.command()
@@ -184,6 +197,7 @@ def bench(
     plot: Annotated[Path | None, typer.Option(help="A picture of the rows, PNG or SVG by its name.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     model: ModelOption = None,
+    provider: ProviderOption = None,
 ) -> None:
     """This server beside its floor and its peers, in one run.  Example: hipsono bench --rounds 50 --no-peers"""
     try:
@@ -192,20 +206,21 @@ def bench(
     except ImportError as error:
         raise lacking(error.name, "bench") from error
 
+    settings = settings_of(model=model, provider=provider)
     if tuning:
         from serving.bench.tune import keep_best
 
-        say(keep_best(model, say))
+        say(keep_best(settings, say))
         return
     if archive is not None:
         from serving.bench.archive import bench_archive
         from serving.bench.figures import Report
 
-        report = Report(f"{os.cpu_count()} cores", (), bench_archive(archive, model, say))
+        report = Report(f"{os.cpu_count()} cores", (), bench_archive(archive, settings, say))
         sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
         return
     pythons = (Path(sys.executable), *(peers_python or ()))
-    report = measure(Plan(rounds, seconds, overload, pythons if peers else ()), model, say)
+    report = measure(Plan(rounds, seconds, overload, pythons if peers else ()), settings, say)
     sys.stdout.write((report.to_json() + "\n") if as_json else report.markdown())
     if plot is not None:
         from serving.bench.plot import draw
@@ -217,11 +232,12 @@ def bench(
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     model: ModelOption = None,
+    provider: ProviderOption = None,
 ) -> None:
     """Versions, providers, model, thresholds.  Example: hipsono info --json"""
     from serving.about import about
 
-    told = about(model)
+    told = about(settings_of(model=model, provider=provider))
     if as_json:
         sys.stdout.write(json.dumps(told, indent=1) + "\n")
         return

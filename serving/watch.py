@@ -100,9 +100,9 @@ def watch(source: Source, settings: Settings, known: FrameOptions, *, lines: boo
 
     `lines` prints each Reading to stdout, and ends with the source.
     """
-    capture, showing = Capture(source), Showing()
+    showing = Showing()
     app = create_app(settings, watch_router(showing))
-    server = server_of(app, settings)
+    capture, server = Capture(source), server_of(app, settings)
 
     def work() -> None:
         told = f"{source.name} has ended"

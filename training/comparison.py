@@ -22,15 +22,13 @@ from typing import Final
 import numpy as np
 import onnxruntime
 import torch
-from monai.metrics.meandice import DiceMetric
 from torch import Tensor, nn
 
-from datasets.store import open_store
 from model.anatomy import STRUCTURE_NAMES
-from model.network.hipnet import CLASSES
 from training.device import channels_last, keep_freed_memory, precision
-from training.feed import Example, load_examples, plain_batches
-from training.loop import train, validate
+from training.exam import Exam, Heads, examine_heads, examine_structures, named, open_exam
+from training.feed import Example, plain_batches
+from training.loop import train
 from training.networks import PEERS, build_network
 from training.recipe import LossWeights, Recipe, load_recipe
 from training.run_folder import RECIPE, Sources, hold_recipe, load_run, read_recipe
@@ -46,8 +44,9 @@ _STRUCTURES_ONLY: Final = LossWeights(landmarks=0, presence=0, view=0, gsus=0)
 class Row:
     """A network after its minutes: mean Dice over structures and by structure, onnxruntime's median ms, file size.
 
-    `frames` is 0 where all were learnt from. Landmark error in shares of the picture's side; it, view and grade are
-    None where only structures were learnt; `foreign` is mean Dice on another simulator's frames, None without any.
+    `frames` is 0 where all were learnt from. Landmark error (the median over all that the frames show) in mm; it, view
+    and grade (exact, and quadratic weighted kappa) are None where only structures were learnt; `foreign` is mean Dice
+    on another simulator's frames, None without any.
     """
 
     name: str
@@ -57,12 +56,13 @@ class Row:
     minutes: float
     dice: float
     by_structure: dict[str, float]
-    landmark: float | None
+    landmark_mm: float | None
     view: float | None
-    gsus: float | None
+    gsus_exact: float | None
+    gsus_kappa: float | None
     foreign: float | None
     foreign_by_structure: dict[str, float]
-    foreign_landmark: float | None
+    foreign_landmark_mm: float | None
     foreign_view: float | None
     ms: float
     megabytes: float
@@ -100,7 +100,9 @@ def candidates(table: str) -> tuple[Candidate, ...]:
         return tuple(Candidate(replace(recipe, network=name, losses=_STRUCTURES_ONLY)) for name in networks)
     if table == "trade":
         sizes = tuple(Candidate(replace(recipe, input_px=px)) for px in (192, 256, 320, 384))
-        return sizes + tuple(Candidate(replace(recipe, network=name)) for name in ("hipnet-small", "hipnet-b0"))
+        refined = tuple(Candidate(replace(recipe, network="hipnet-refined", input_px=px)) for px in (256, 288))
+        encoders = ("hipnet-small", "hipnet-lite0", "hipnet-b0")
+        return sizes + refined + tuple(Candidate(replace(recipe, network=name)) for name in encoders)
     if table == "amount":
         fewer = tuple(Candidate(replace(recipe, frames=frames)) for frames in (300, 1000, 3000))
         return (*fewer, *(Candidate(recipe, share) for share in (0.25, 0.5, 1.0)))
@@ -128,20 +130,16 @@ def compare(
         run = out / trial.folder
         if not (run / RECIPE).exists():
             run.mkdir(parents=True, exist_ok=True)
-            hold_recipe(_fitted(trial.recipe, _whole(exams.own, trial.recipe.input_px), minutes * trial.share), run)
+            frames = open_exam(exams.own, trial.recipe.input_px).examples
+            hold_recipe(_fitted(trial.recipe, frames, minutes * trial.share), run)
     rows: list[Row] = []
     for trial in trials:
         run, px = out / trial.folder, trial.recipe.input_px
         train(read_recipe(run), sources if trial.extras else replace(sources, extra=()), run, resume=True)
-        own, foreign = _whole(exams.own, px), () if exams.foreign is None else _whole(exams.foreign, px)
-        rows.append(replace(_measure(run, own, foreign), name=trial.name or trial.recipe.network))
+        foreign = None if exams.foreign is None else open_exam(exams.foreign, px)
+        rows.append(replace(_measure(run, open_exam(exams.own, px), foreign), name=trial.name or trial.recipe.network))
         _write(tuple(rows), out)
     return tuple(rows)
-
-
-def _whole(folder: Path, size_px: int) -> tuple[Example, ...]:
-    store = open_store(folder)
-    return load_examples(store, tuple(range(len(store))), size_px)
 
 
 def _fitted(recipe: Recipe, examples: tuple[Example, ...], minutes: float) -> Recipe:
@@ -161,15 +159,15 @@ def _fitted(recipe: Recipe, examples: tuple[Example, ...], minutes: float) -> Re
     return replace(recipe, epochs=_EPOCHS, steps=max(steps // _EPOCHS, 1), minutes=0)
 
 
-def _measure(run: Path, examples: tuple[Example, ...], foreign: tuple[Example, ...]) -> Row:
+def _measure(run: Path, own: Exam, foreign: Exam | None) -> Row:
     recipe, network = load_run(run)
     history = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    dice = _dice(network, examples)
-    there = _dice(network, foreign) if foreign else np.zeros(0)
+    dice = examine_structures(network, own)
+    there = np.zeros(0) if foreign is None else examine_structures(network, foreign)
     ms, megabytes = _served(network, recipe)
     whole = recipe.losses != _STRUCTURES_ONLY
-    figures = validate(network, examples, recipe, torch.device("cpu")) if whole else None
-    abroad = validate(network, foreign, recipe, torch.device("cpu")) if whole and foreign else None
+    heads = examine_heads(network, own) if whole else Heads()
+    abroad = examine_heads(network, foreign) if whole and foreign else Heads()
     return Row(
         name=recipe.network,
         input_px=recipe.input_px,
@@ -177,31 +175,18 @@ def _measure(run: Path, examples: tuple[Example, ...], foreign: tuple[Example, .
         steps=recipe.steps * recipe.epochs,
         minutes=round(history[-1]["minutes"], 1),
         dice=round(float(np.nanmean(dice)), 4),
-        by_structure=_named(dice),
-        landmark=None if figures is None else round(figures.landmark_px / recipe.input_px, 5),
-        view=None if figures is None else round(figures.view_accuracy, 4),
-        gsus=None if figures is None else round(figures.gsus_exact, 4),
-        foreign=round(float(np.nanmean(there)), 4) if foreign else None,
-        foreign_by_structure=_named(there) if foreign else {},
-        foreign_landmark=None if abroad is None else round(abroad.landmark_px / recipe.input_px, 5),
-        foreign_view=None if abroad is None else round(abroad.view_accuracy, 4),
+        by_structure=named(dice),
+        landmark_mm=heads.landmark_mm,
+        view=heads.view,
+        gsus_exact=heads.gsus_exact,
+        gsus_kappa=heads.gsus_kappa,
+        foreign=None if foreign is None else round(float(np.nanmean(there)), 4),
+        foreign_by_structure={} if foreign is None else named(there),
+        foreign_landmark_mm=abroad.landmark_mm,
+        foreign_view=abroad.view,
         ms=round(ms, 2),
         megabytes=round(megabytes, 2),
     )
-
-
-def _named(dice: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> dict[str, float]:
-    return {name: round(float(value), 4) for name, value in zip(STRUCTURE_NAMES, dice, strict=True)}
-
-
-def _dice(network: nn.Module, examples: tuple[Example, ...]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """Mean Dice of each structure over the frames that show it, in network pixels at half size."""
-    metric = DiceMetric(include_background=False, num_classes=CLASSES, ignore_empty=True)
-    with torch.no_grad():
-        for batch in plain_batches(examples, 16):
-            told = network(batch.pictures).structures.argmax(dim=1, keepdim=True)
-            metric(told, batch.target.shares[:, :CLASSES].argmax(dim=1, keepdim=True))
-    return np.asarray(torch.nanmean(metric.get_buffer(), dim=0).double().numpy())  # type: ignore[no-untyped-call]
 
 
 class _Structures(nn.Module):
@@ -252,6 +237,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("-o", "--out", type=Path, required=True)
     told = parser.parse_args()
+    if told.table == "ablation" and not told.extra:
+        parser.error("an ablation leaves out the frames of other sets: name them with --extra")
     exams = Exams(told.exam, told.foreign)
     sources = Sources(told.data, tuple(told.extra), told.weights)
     compare(candidates(told.table), sources, exams, told.minutes, told.out)

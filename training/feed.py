@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datasets.sample import VESSEL_ID
+from datasets.sample import VESSEL_ID, Sample
 from datasets.store import Store
 from model.anatomy import LANDMARKS, VIEWS
+from model.frame import Frame
 from model.preprocess import find_sector, letterbox
 from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
 from training.losses import GROUPS, Target, merge_matrix
@@ -21,7 +22,8 @@ from training.texture import covered, draw_cover, faded
 from training.warp import draw_warp, warp_image, warp_mask, warp_points
 
 SETTLING_FRAMES: Final = 640
-_POINT_ROWS = [row for row, landmark in enumerate(LANDMARKS) if landmark.centroid_of is None]
+POINT_ROWS: Final = [row for row, landmark in enumerate(LANDMARKS) if landmark.centroid_of is None]
+"""The landmarks that the network tells as points, by their rows in the anatomy's table."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,12 +51,17 @@ class Batch:
         return Batch(self.pictures.to(device), Target(*(part.to(device) for part in parts)))
 
 
+def frame_as_it_comes(sample: Sample, row: int) -> Frame:
+    """The frame of a data set's row: every other one without its regions, as a PNG comes."""
+    return sample.frame if row % 2 == 0 else replace(sample.frame, regions=())
+
+
 def load_examples(store: Store, indices: tuple[int, ...], size_px: int) -> tuple[Example, ...]:
-    """Letterboxed through the same preprocessing that serves; every other frame without its regions, as a PNG comes."""
+    """Letterboxed through the same preprocessing that serves."""
 
     def load(i: int) -> Example:
         sample = store.sample(i)
-        frame = sample.frame if i % 2 == 0 else replace(sample.frame, regions=())
+        frame = frame_as_it_comes(sample, i)
         picture, placement = letterbox(frame, find_sector(frame), size_px, size_px)
         mask = sample.truth.mask
         moved = np.zeros((size_px, size_px), np.uint8)
@@ -62,7 +69,7 @@ def load_examples(store: Store, indices: tuple[int, ...], size_px: int) -> tuple
             moved = np.asarray(
                 cv2.warpAffine(mask, placement.matrix(), (size_px, size_px), flags=cv2.INTER_NEAREST), np.uint8
             )
-        points = placement.to_network(sample.truth.landmarks_xy[_POINT_ROWS])
+        points = placement.to_network(sample.truth.landmarks_xy[POINT_ROWS])
         truth = sample.truth
         gsus = -1 if truth.gsus is None else truth.gsus
         return Example(

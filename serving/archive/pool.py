@@ -14,7 +14,7 @@ from typing import Final
 import cv2
 
 from model.reading import Reader
-from model.runtime import Session
+from model.runtime import Execution, Session
 from serving.archive.note import programs
 from serving.archive.parts import Parts
 from serving.archive.plan import Study
@@ -35,6 +35,7 @@ class Setup:
     asked: Asked
     sha256: str
     programs: dict[str, str]
+    execution: Execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Worker:
     def __init__(self, setup: Setup) -> None:
         cv2.setNumThreads(1)
         self.setup = setup
-        session = Session(setup.model, threads=1)
+        session = Session(setup.model, 1, setup.execution)
         _check_same(session, setup)
         self.reader = Reader(session, setup.asked.rules)
         self.cleaner = None if setup.asked.identities is None else Cleaner(setup.asked.identities)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from datasets.inputs import Failure, Why
 from datasets.whole import unfinished
 from model.reading import SCHEMA
-from model.runtime import STARTER, Session
+from model.runtime import STARTER, Execution, Session
 from serving.archive.note import Begun, may_take, name_of, programs, write_note
 from serving.archive.page import write_page
 from serving.archive.parts import Changes, Parts
@@ -44,6 +44,7 @@ class Job:
     asked: Asked = field(default_factory=Asked)
     ray: str | None = None
     forget: bool = False
+    execution: Execution = field(default_factory=Execution)
 
     @property
     def inner(self) -> Path:
@@ -106,7 +107,7 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     if len(left) < len(plan.studies):
         say(f"{len(plan.studies) - len(left)} studies are done already")
     network = begun.settings["model"]["sha256"]
-    setup = Setup(job.model.resolve(), parts.folder, begun.digest, job.asked, network, programs())
+    setup = Setup(job.model.resolve(), parts.folder, begun.digest, job.asked, network, programs(), job.execution)
     read_now, died = _read(_readers(left, setup, job), len(left), heard)
     failures = _all_failures(plan, parts, names, died)
     counts = _put_together(job, parts, names, failures)
@@ -129,11 +130,13 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
 
 
 def _begun(job: Job) -> Begun:
-    session, identities = Session(job.model, threads=1), job.asked.identities
+    session, identities = Session(job.model, 1, job.execution), job.asked.identities
     settings = {
         "schema": SCHEMA,
         "model": {"name": session.spec.name, "version": session.spec.version, "sha256": session.sha256},
         "trained_on": session.spec.trained_on,
+        "provider": session.provider,
+        "tensorrt_half": job.execution.tensorrt_half,
         "rules": asdict(job.asked.rules),
         "known": asdict(job.asked.known),
         "results": sorted(job.asked.results),

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from datasets.verbs import lacking, say
-from serving.verbs import ModelOption, PortOption
+from serving.verbs import ModelOption, PortOption, ProviderOption, settings_of
 
 app: Final = typer.Typer()
 
@@ -34,6 +34,7 @@ def grade(
         Path | None, typer.Option(help="The private folder of an earlier run whose names are to be used again.")
     ] = None,
     model: ModelOption = None,
+    provider: ProviderOption = None,
 ) -> None:
     """Grade an archive of studies into tables and a page.  Example: hipsono grade studies/ -o graded --sr --seg"""
     try:
@@ -42,8 +43,9 @@ def grade(
         from serving.archive.run import Job
     except ImportError as error:
         raise lacking(error.name, "archive") from error
-    from model.runtime import STARTER
+    from serving.tuning import choice_of, execution_of
 
+    settings = settings_of(model=model, provider=provider)
     identities = None
     if deidentify or identity is not None:
         try:
@@ -51,7 +53,8 @@ def grade(
         except ModuleNotFoundError as error:
             raise lacking(error.name, "deidentify") from error
     asked = asked_of((spacing_mm, age_years), asked_results(sr, seg, overlays), identities)
-    job = Job(archive, out, model or STARTER, workers or os.cpu_count() or 1, resume, asked, ray, forget)
+    execution = execution_of(settings, choice_of(settings).provider)
+    job = Job(archive, out, settings.model, workers or os.cpu_count() or 1, resume, asked, ray, forget, execution)
     try:
         raise SystemExit(grade_archive(job, say))
     except ModuleNotFoundError as error:

@@ -19,11 +19,13 @@ from datasets.dicom import read_dicom
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import HIP_VIEWS
-from model.runtime import STARTER, Session
+from model.runtime import Execution, Session
 from serving.archive.run import Job, Progress, grade
 from serving.bench.clients import rate
 from serving.bench.figures import Figure, at_least, at_most
 from serving.bench.pictures import pictures
+from serving.settings import Settings
+from serving.tuning import choice_of, execution_of
 
 _SEED: Final = 3_300_000
 _DISTINCT: Final = 12
@@ -33,17 +35,17 @@ _SMALL: Final = 1_000
 _LOOK_EVERY_S: Final = 0.5
 
 
-def bench_archive(frames: int, model: Path | None, say: Callable[[str], None]) -> tuple[Figure, ...]:
+def bench_archive(frames: int, settings: Settings, say: Callable[[str], None]) -> tuple[Figure, ...]:
     """Grades a phantom archive of so many frames, and one of 1,000: the rate to its limit, memory to memory."""
-    path, cores = model or STARTER, os.cpu_count() or 1
+    cores, execution = os.cpu_count() or 1, execution_of(settings, choice_of(settings).provider)
     with tempfile.TemporaryDirectory() as folder:
         say(f"an archive of {frames} frames")
         small, large = (_archive(Path(folder) / name, count) for name, count in (("s", _SMALL), ("l", frames)))
         say("decoding alone, the network alone")
-        decoded, networked = _decoded_rate(large, cores), _network_rate(path, cores)
+        decoded, networked = _decoded_rate(large, cores), _network_rate(settings.model, execution, cores)
         say("graded")
-        little = _graded(small, Path(folder) / "small", path)
-        much = _graded(large, Path(folder) / "large", path)
+        little = _graded(Job(small, Path(folder) / "small", settings.model, execution=execution))
+        much = _graded(Job(large, Path(folder) / "large", settings.model, execution=execution))
     limit = min(decoded, networked)
     return (
         Figure("decoding alone, frames/s", round(decoded, 1), "", None),
@@ -96,18 +98,18 @@ def _decode(path: Path) -> int:
     return sum(1 for _ in read_dicom(path).frames())
 
 
-def _network_rate(model: Path, cores: int) -> float:
-    session = Session(model, threads=1)
+def _network_rate(model: Path, execution: Execution, cores: int) -> float:
+    session = Session(model, 1, execution)
     shown = pictures(session.spec)
     return rate(lambda k: session.run(shown.input(k)), cores, _NETWORK_S)
 
 
-def _graded(archive: Path, out: Path, model: Path) -> _Rate:
+def _graded(job: Job) -> _Rate:
     seen, done = _Rate(), threading.Event()
     watcher = threading.Thread(target=_watch_memory, args=(seen, done))
     watcher.start()
     try:
-        grade(Job(archive, out, model), lambda _: None, seen.marks.append)
+        grade(job, lambda _: None, seen.marks.append)
     finally:
         done.set()
         watcher.join()

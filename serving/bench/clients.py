@@ -3,16 +3,19 @@
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Thread
+from typing import Final
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
 
 from serving.bench.pictures import Pictures
 from serving.bench.servers import Served
 
-_SETTLE_S = 1.0
+_SETTLE_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,14 @@ class Crowd:
 
 
 def crowd(server: Served, pictures: Pictures, clients: int, seconds: float) -> Crowd:
-    """So many clients post one picture after another for so long."""
+    """So many clients post one picture after another for so long.
+
+    Raises OSError where a client is hung up on or left without an answer, RuntimeError for an answer that is neither
+    a reading nor a 503.
+    """
     until = time.perf_counter() + seconds
     taken: list[float] = []
-    refused: list[int] = []
+    refused: list[float] = []
 
     def work(first: int) -> None:
         client, k = server.client(), first
@@ -40,9 +47,11 @@ def crowd(server: Served, pictures: Pictures, clients: int, seconds: float) -> C
             status = client.post(pictures.jpeg(k))
             if status == 200:
                 taken.append(1e3 * (time.perf_counter() - started))
-            else:
-                refused.append(status)
+            elif status == 503:
+                refused.append(started)
                 time.sleep(0.01)
+            else:
+                raise RuntimeError(f"{client.name} answered a picture with status {status}")
             k += 1
         client.close()
 
@@ -52,12 +61,10 @@ def crowd(server: Served, pictures: Pictures, clients: int, seconds: float) -> C
 
 
 def together(work: Callable[[int], None], count: int) -> None:
-    """`work(0)` to `work(count - 1)` in threads of their own, until all have ended."""
-    threads = [Thread(target=work, args=(k,)) for k in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    """`work(0)` to `work(count - 1)` in threads of their own, until all have ended. Raises what the first raised."""
+    with ThreadPoolExecutor(count) as pool:
+        for _ in pool.map(work, range(count)):
+            pass
 
 
 def rate(work: Callable[[int], object], callers: int, seconds: float) -> float:
@@ -76,11 +83,13 @@ def rate(work: Callable[[int], object], callers: int, seconds: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A stream's frames sent, those answered, and how old each answered one was when its answer arrived here, ms."""
+    """A stream's frames sent, how old each answered one was when its answer arrived here, ms, and those told as skipped
+    for newer ones."""
 
     sent: int
     ages_ms: tuple[float, ...]
     seconds: float
+    skipped: int = 0
 
     @property
     def answered_share(self) -> float:
@@ -94,32 +103,52 @@ class Streamed:
 def stream(
     server: Served, pictures: Pictures, rate: float, seconds: float, *, streams: int = 1
 ) -> tuple[Streamed, ...]:
-    """So many streams, each sending frames at a steady rate for so long."""
+    """So many streams, each sending frames at a steady rate for so long.
+
+    Raises OSError where a stream is hung up on or cannot be opened, RuntimeError where a frame is refused.
+    """
 
     async def every() -> tuple[Streamed, ...]:
         one = (_stream(server.port, pictures, (rate, seconds), shift) for shift in range(streams))
         return tuple(await asyncio.gather(*one))
 
-    return asyncio.run(every())
+    try:
+        return asyncio.run(every())
+    except WebSocketException as error:
+        raise ConnectionError(f"{server.recipe.name} closed a stream: {error}") from error
 
 
 async def _stream(port: int, pictures: Pictures, pace: tuple[float, float], shift: int) -> Streamed:
     rate, seconds = pace
     sent_at: list[float] = []
-    ages: list[float] = []
+    heard: list[_Answer] = []
     async with connect(f"ws://127.0.0.1:{port}/v1/stream", max_size=None, compression=None) as socket:
-        hearing = asyncio.create_task(_hear(socket, sent_at, ages))
+        hearing = asyncio.create_task(_hear(socket, sent_at, heard))
         began = time.perf_counter() + shift / rate / 4
-        for k in range(round(rate * seconds)):
-            await asyncio.sleep(max(0.0, began + k / rate - time.perf_counter()))
-            sent_at.append(time.perf_counter())
-            await socket.send(pictures.jpeg(k))
-        await asyncio.sleep(_SETTLE_S)
-        hearing.cancel()
-    return Streamed(len(sent_at), tuple(ages), seconds)
+        try:
+            for k in range(round(rate * seconds)):
+                await asyncio.sleep(max(0.0, began + k / rate - time.perf_counter()))
+                sent_at.append(time.perf_counter())
+                await socket.send(pictures.jpeg(k))
+            await asyncio.sleep(_SETTLE_S)
+        finally:
+            hearing.cancel()
+            with suppress(asyncio.CancelledError):
+                await hearing
+    return Streamed(len(sent_at), tuple(one.age_ms for one in heard), seconds, sum(one.skipped for one in heard))
 
 
-async def _hear(socket: ClientConnection, sent_at: list[float], ages: list[float]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """How old the frame was when its answer came, and how many were skipped for it."""
+
+    age_ms: float
+    skipped: int
+
+
+async def _hear(socket: ClientConnection, sent_at: list[float], heard: list[_Answer]) -> None:
     async for message in socket:
         told = orjson.loads(message)
-        ages.append(1e3 * (time.perf_counter() - sent_at[told["seq"]]))
+        if "status" in told:
+            raise RuntimeError(f"a stream's frame was refused with status {told['status']}: {told['detail']}")
+        heard.append(_Answer(1e3 * (time.perf_counter() - sent_at[told["seq"]]), told["dropped"]))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,8 @@ _QUANTILES = (50, 95, 99, 99.9, 100)
 class Row:
     """One way of reading frames. Latencies in ms; `ratio` is the median's to the floor's median.
 
-    `per_second`, `cpu_ms` (the server's processor time a frame) and `memory_mb` are None where they were not measured.
+    `per_second`, `cpu_ms` (its processor time a frame, a server's without its clients') and `memory_mb` are None where
+    they were not measured.
     """
 
     name: str
@@ -76,6 +77,13 @@ def row(name: str, taken_ms: Sequence[float], floor_ms: float | None = None) -> 
     """A row of latencies, with their median's ratio to the floor where that is given."""
     p50, p95, p99, p999, worst = (round(float(v), 2) for v in np.percentile(taken_ms, _QUANTILES))
     return Row(name, p50, p95, p99, p999, worst, None if floor_ms is None else round(p50 / floor_ms, 3))
+
+
+def weighed(told: Row, cpu_s: float, memory_mb: float | None = None, per_second: float | None = None) -> Row:
+    """The row with the processor seconds that a frame took, and more where it was measured."""
+    memory = None if memory_mb is None else round(memory_mb)
+    rate = told.per_second if per_second is None else round(per_second, 1)
+    return replace(told, cpu_ms=round(1e3 * cpu_s, 2), memory_mb=memory, per_second=rate)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -1,5 +1,6 @@
-"""How long after the camera took a picture its overlay is on the viewer page: a real Chromium with a made-up camera."""
+"""How long after a camera's picture reached the browser its overlay is drawn: a real Chromium with a made-up camera."""
 
+import math
 import os
 import shutil
 import tempfile
@@ -20,20 +21,52 @@ _QUIET: Final = (
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 )  # fmt: skip
-_COLLECT: Final = """() => {
-  const picture = document.getElementById("picture");
+_ATTEND: Final = """(() => {
+  let newest = null; // when the browser had the camera's picture that is on the <video> now
+  const hadAt = new WeakMap(), sent = [];
+  const video = HTMLVideoElement.prototype, ask = video.requestVideoFrameCallback;
+  video.requestVideoFrameCallback = function (then) {
+    return ask.call(this, (now, about) => { newest = about.captureTime; then(now, about); });
+  };
+  const copy = window.createImageBitmap;
+  window.createImageBitmap = async (...words) => {
+    const at = newest, bitmap = await copy(...words);
+    hadAt.set(bitmap, at);
+    return bitmap;
+  };
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (told, ...rest) {
+    if (told.bitmap) sent.push({ taken: told.taken, had: hadAt.get(told.bitmap) });
+    return post.call(this, told, ...rest);
+  };
   window.shown = [];
-  new MutationObserver(() => window.shown.push(Number(picture.dataset.shownAfterMs)))
-    .observe(picture, {attributes: true, attributeFilter: ["data-shown-after-ms"]});
-}"""
+  const note = (had) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => window.shown.push(performance.now() - had);
+    port2.postMessage(0); // taken up once the browser has drawn the page
+  };
+  window.watchPicture = () => {
+    const picture = document.getElementById("picture");
+    new MutationObserver(() => {
+      const taken = performance.now() - Number(picture.dataset.shownAfterMs);
+      while (sent.length > 1 && Math.abs(sent[1].taken - taken) < Math.abs(sent[0].taken - taken)) sent.shift();
+      const { had } = sent[0];
+      requestAnimationFrame(() => note(had));
+    }).observe(picture, { attributes: true, attributeFilter: ["data-shown-after-ms"] });
+  };
+})()"""
+"""Notes each shown frame's age on the page's clock: from the camera's picture reaching the browser (`captureTime`) to
+the end of the drawing that shows its overlay (a task after the next animation frame)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Of each frame, ms: from the camera's picture to its overlay on screen, and the server's own part of it."""
+    """Of each frame, ms: from the camera's picture to its overlay drawn, and the server's own part of it; and how many
+    the server answered in all, those before the clock ran included."""
 
     page_ms: tuple[float, ...]
     server_ms: tuple[float, ...]
+    answered: int
 
     @property
     def allowed_ms(self) -> float:
@@ -75,11 +108,20 @@ def _watched(page: Page, port: int, seconds: float) -> Shown:
         socket.on("framereceived", hear)
 
     page.on("websocket", attend)
+    page.add_init_script(_ATTEND)
     page.goto(f"http://127.0.0.1:{port}")
-    page.evaluate(_COLLECT)
+    page.evaluate("watchPicture()")
     page.click("#camera")
     page.wait_for_function("window.shown.length > 10", timeout=60_000)
     page.evaluate("window.shown.length = 0")
-    ages.clear()
+    first = len(ages)
     page.wait_for_timeout(1e3 * seconds)
-    return Shown(tuple(page.evaluate("window.shown")), tuple(ages))
+    return Shown(_measured(page.evaluate("window.shown")), tuple(ages[first:]), len(ages))
+
+
+def _measured(shown: list[float]) -> tuple[float, ...]:
+    """Raises RuntimeError where the browser does not say when it had the camera's pictures."""
+    told = tuple(age for age in shown if math.isfinite(age))
+    if len(told) < len(shown) or not told:
+        raise RuntimeError(f"{len(shown)} frames were shown, {len(told)} with a time of capture: try a newer Chromium")
+    return told

@@ -7,9 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,21 +19,23 @@ import psutil
 
 from datasets.files import decode_picture
 from model.reading import Reader
-from model.runtime import STARTER, Session
-from serving.bench.clients import crowd, rate, stream
-from serving.bench.figures import Figure, Report, Row, at_least, at_most, row
+from model.runtime import Provider, Session
+from serving.bench.batch import read_folder
+from serving.bench.clients import Crowd, crowd, rate
+from serving.bench.figures import Figure, Report, Row, at_least, at_most, row, weighed
+from serving.bench.overload import Unloaded, overload, refused_share
 from serving.bench.page import watch_page
 from serving.bench.pictures import SIZE, Pictures, pictures
-from serving.bench.servers import Client, Recipe, Served
+from serving.bench.servers import ROOT, Client, Recipe, Served, Usage
 from serving.bench.steadiness import steadiness
+from serving.bench.streams import measure_streams
 from serving.settings import Settings
-from serving.tuning import choice_of
+from serving.tuning import choice_of, open_session
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 _PEERS: Final = Path(__file__).parent / "peers"
 _IN_A_ROW: Final = 5
-_PAUSE_S: Final = 0.03
-"""Before another way's turn: by then the threads of the one before have stopped waiting for more work."""
+_PAUSE_S: Final = 0.06
+"""After each way's turn: by then its threads have stopped waiting for more work; what they spent on that is its own."""
 _FLOOR: Final = "floor: bare decode + bare session.run"
 
 
@@ -49,37 +51,40 @@ class Plan:
     peers: tuple[Path, ...] = (Path(sys.executable),)
 
 
-def bench(plan: Plan, model: Path | None = None, say: Callable[[str], None] = print) -> Report:
+def bench(plan: Plan, settings: Settings, say: Callable[[str], None] = print) -> Report:
     """Everything in one run. A peer that is not installed, or does not come up, is left out and named."""
-    path = (model or STARTER).resolve()
-    session = Session(path)
+    path = settings.model.resolve()
+    session = open_session(settings)
     shown = pictures(session.spec)
     rows: list[Row] = []
     figures: list[Figure] = []
     with ExitStack() as stack:
-        ours = stack.enter_context(Served(_ours(path)))
+        ours = stack.enter_context(Served(hipsono(path, session.provider)))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hipsono-bench-")))
         peers = [peer for recipe in _recipes(path, plan.peers, scratch, say) for peer in _entered(stack, recipe, say)]
         say(f"one client, {plan.rounds} rounds")
         turns = _in_turn(session, shown, [ours, *peers], plan.rounds)
-        floor = float(np.median(turns[_FLOOR]))
-        rows += [row(name, taken, floor) for name, taken in turns.items()]
+        floor = float(np.median(turns[_FLOOR].taken_ms))
+        rows += [turn.row(floor) for turn in turns.values()]
         figures += _one_client(turns, ours, peers, floor)
-        most = _most(session, shown, plan.seconds)
+        say("a folder")
+        rows.append(read_folder(path, session.provider, shown, plan.rounds, floor))
+        most = _most(settings, shown, plan.seconds)
         figures.append(Figure("the most bare session.run does, frames/s", round(most, 1), "", None))
         say("eight clients")
         crowds = {server.recipe.name: _crowded(server, shown, plan.seconds) for server in (ours, *peers)}
         rows += [told for told, _ in crowds.values()]
-        figures += _crowd_figures({name: rate for name, (_, rate) in crowds.items()}, ours.recipe.name)
+        figures += _crowd_figures({name: got for name, (_, got) in crowds.items()}, ours.recipe.name)
         say("streams")
-        told, found = _streams(ours, shown, plan.seconds, (floor, most))
-        rows, figures = rows + told, figures + found
+        streamed = measure_streams(ours, shown, plan.seconds, (floor, most))
+        rows, figures = rows + [*streamed.rows], figures + [*streamed.figures]
         say("the viewer page")
         told, found = _page(ours, shown, plan.seconds, say)
         rows, figures = rows + told, figures + found
         if plan.overload_s:
-            say(f"overload, {plan.overload_s:g} s")
-            figures += _overload(ours, shown, plan.overload_s, turns[ours.recipe.name])
+            say(f"overload, twice {plan.overload_s:g} s")
+            calm = Unloaded(choice_of(settings).workers, most, turns[ours.recipe.name].taken_ms, streamed.ages_ms)
+            figures += overload(ours, shown, plan.overload_s, calm)
     say("steadiness")
     found_still = steadiness(Reader(session))
     figures += [
@@ -89,8 +94,10 @@ def bench(plan: Plan, model: Path | None = None, say: Callable[[str], None] = pr
     return Report(_machine(session), tuple(rows), tuple(figures))
 
 
-def _ours(model: Path) -> Recipe:
-    command = (sys.executable, str(ROOT / "hipsono.py"), "serve", "--port", "{port}", "--model", str(model))
+def hipsono(model: Path, provider: Provider) -> Recipe:
+    """This server."""
+    serve = (sys.executable, str(ROOT / "hipsono.py"), "serve")
+    command = (*serve, "--port", "{port}", "--model", str(model), "--provider", str(provider))
     return Recipe("hipsono: POST /v1/frames", command, "/v1/frames", "/readyz")
 
 
@@ -132,25 +139,46 @@ def _entered(stack: ExitStack, recipe: Recipe, say: Callable[[str], None]) -> It
         say(f"{recipe.name} is left out: {error}")
 
 
-def _in_turn(session: Session, shown: Pictures, servers: list[Served], rounds: int) -> dict[str, list[float]]:
-    """The floor, our reader without a server, each server by one client: in turn, a few frames each, the first of
-    which wakes it and does not count.
-    """
+@dataclass(slots=True)
+class _Turns:
+    """A way of reading frames, the processor seconds and memory it has used so far, and what its turns took."""
+
+    name: str
+    read: Callable[[int], object]
+    usage: Callable[[], Usage]
+    taken_ms: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+
+    def take(self, first: int) -> None:
+        """A few frames, the first of which wakes it and is not timed."""
+        before = self.usage().cpu_s
+        self.read(first)
+        self.taken_ms += [_timed(self.read, first + k) for k in range(_IN_A_ROW)]
+        time.sleep(_PAUSE_S)
+        self.cpu_s.append((self.usage().cpu_s - before) / (_IN_A_ROW + 1))
+
+    def row(self, floor_ms: float) -> Row:
+        """Its row; what this process itself holds is not told as any way's memory."""
+        memory = None if self.usage is _mine else self.usage().memory_mb
+        return weighed(row(self.name, self.taken_ms, floor_ms), float(np.mean(self.cpu_s)), memory)
+
+
+def _mine() -> Usage:
+    return Usage(time.process_time(), 0.0)
+
+
+def _in_turn(session: Session, shown: Pictures, servers: list[Served], rounds: int) -> dict[str, _Turns]:
+    """The floor, our reader without a server, each server by one client: in turn, a few frames each."""
     reader = Reader(session)
-    clients = {server.recipe.name: server.client() for server in servers}
-    ways: dict[str, Callable[[int], object]] = {
-        _FLOOR: lambda k: (_decoded(shown.jpeg(k)), session.run(shown.input(k))),
-        "Reader.read, no server": lambda k: reader.read(decode_picture(shown.jpeg(k))),
-    }
-    for name, client in clients.items():
-        ways[name] = _posting(client, shown)
-    taken: dict[str, list[float]] = {name: [] for name in ways}
+    ways = [
+        _Turns(_FLOOR, lambda k: (_decoded(shown.jpeg(k)), session.run(shown.input(k))), _mine),
+        _Turns("Reader.read, no server", lambda k: reader.read(decode_picture(shown.jpeg(k))), _mine),
+        *(_Turns(server.recipe.name, _posting(server.client(), shown), server.usage) for server in servers),
+    ]
     for first in range(0, rounds, _IN_A_ROW):
-        for name, way in ways.items():
-            time.sleep(_PAUSE_S)
-            way(first)
-            taken[name] += [_timed(way, first + k) for k in range(_IN_A_ROW)]
-    return taken
+        for way in ways:
+            way.take(first)
+    return {way.name: way for way in ways}
 
 
 def _timed(way: Callable[[int], object], k: int) -> float:
@@ -173,93 +201,59 @@ def _decoded(data: bytes) -> object:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
-def _one_client(turns: dict[str, list[float]], ours: Served, peers: list[Served], floor: float) -> list[Figure]:
-    mine = float(np.median(turns[ours.recipe.name]))
+def _one_client(turns: dict[str, _Turns], ours: Served, peers: list[Served], floor: float) -> list[Figure]:
+    mine = float(np.median(turns[ours.recipe.name].taken_ms))
     found = [at_most("one HTTP client: p50 / floor", mine / floor, 1.25)]
     if peers:
-        best = min(float(np.median(turns[peer.recipe.name])) for peer in peers)
+        best = min(float(np.median(turns[peer.recipe.name].taken_ms)) for peer in peers)
         found.append(at_most("one client: p50 / best peer's", mine / best, 0.7))
     return found
 
 
-def _most(session: Session, shown: Pictures, seconds: float) -> float:
+def _most(settings: Settings, shown: Pictures, seconds: float) -> float:
     """The most frames a second that bare session.run can do: one after another by all cores, or a core for each."""
-    single = Session(session.path, threads=1)
+    session = open_session(settings)
+    single = open_session(settings, replace(choice_of(settings), threads=1, workers=1))
     return max(
         rate(lambda k: session.run(shown.input(k)), 1, seconds / 2),
         rate(lambda k: single.run(shown.input(k)), os.cpu_count() or 1, seconds / 2),
     )
 
 
-def _crowded(server: Served, shown: Pictures, seconds: float) -> tuple[Row, float]:
+def _crowded(server: Served, shown: Pictures, seconds: float) -> tuple[Row, Crowd]:
     before = server.usage()
     got = crowd(server, shown, 8, seconds)
     after = server.usage()
-    cpu = 1e3 * (after.cpu_s - before.cpu_s) / max(len(got.taken_ms), 1)
-    name = f"{server.recipe.name}, eight clients"
-    told = row(name, got.taken_ms)
-    weighed = replace(told, per_second=round(got.per_second, 1), cpu_ms=round(cpu, 2), memory_mb=round(after.memory_mb))
-    return weighed, got.per_second
+    cpu_s = (after.cpu_s - before.cpu_s) / max(len(got.taken_ms), 1)
+    told = row(f"{server.recipe.name}, eight clients", got.taken_ms)
+    return weighed(told, cpu_s, after.memory_mb, got.per_second), got
 
 
-def _crowd_figures(rates: dict[str, float], mine: str) -> list[Figure]:
-    others = [rate for name, rate in rates.items() if name != mine]
-    return [at_least("eight clients: frames/s / best peer's", rates[mine] / max(others), 1.3)] if others else []
-
-
-def _streams(
-    ours: Served, shown: Pictures, seconds: float, bare: tuple[float, float]
-) -> tuple[list[Row], list[Figure]]:
-    """One stream at each rate that the bare network could follow, then four at once; `bare` is (floor ms, most/s)."""
-    floor, most = bare
-    rows, figures = [], []
-    for pace in (30, 60):
-        (one,) = stream(ours, shown, pace, seconds)
-        name = f"one stream at {pace}/s"
-        rows.append(_aged(name, one.ages_ms, floor, one.per_second))
-        if pace <= 0.9 * most:
-            p99 = float(np.percentile(one.ages_ms, 99))
-            figures += [
-                at_least(f"{name}: answered / sent", one.answered_share, 0.99),
-                at_most(f"{name}: p99 age / floor", p99 / floor, 2),
-            ]
-    four = stream(ours, shown, 30, seconds, streams=4)
-    every = sum(one.per_second for one in four)
-    rows.append(_aged("four streams at 30/s", [age for one in four for age in one.ages_ms], floor, every))
-    figures += [
-        at_least("four streams: frames/s / the most bare session.run does", every / min(most, 4 * 30), 0.85),
-        at_least("four streams: the least one's share", min(one.per_second for one in four) / (every / 4), 0.7),
-    ]
-    return rows, figures
+def _crowd_figures(crowds: dict[str, Crowd], mine: str) -> list[Figure]:
+    refused = refused_share(crowds[mine])
+    found = [Figure("eight clients: share told 503", round(refused, 3), "", None)]
+    others = [got.per_second for name, got in crowds.items() if name != mine]
+    if others:
+        found.append(at_least("eight clients: frames/s / best peer's", crowds[mine].per_second / max(others), 1.3))
+    return found
 
 
 def _page(ours: Served, shown: Pictures, seconds: float, say: Callable[[str], None]) -> tuple[list[Row], list[Figure]]:
-    """From the browser's camera to the overlay on screen; nothing where there is no browser."""
+    """From the browser's camera to the overlay drawn; nothing where there is no browser."""
+    before = ours.usage()
     try:
         seen = watch_page(ours, shown, seconds)
     except RuntimeError as error:
         say(f"the viewer page is left out: {error}")
         return [], []
-    told = replace(row("viewer: camera to overlay on screen", seen.page_ms), per_second=len(seen.page_ms) / seconds)
+    after = ours.usage()
+    told = replace(
+        row("viewer: camera to overlay drawn", seen.page_ms), per_second=round(len(seen.page_ms) / seconds, 1)
+    )
     late = told.p50 / seen.allowed_ms
-    return [told], [at_most("viewer: p50 / (1.5 x the server's own + 1 frame)", late, 1)]
-
-
-def _aged(name: str, ages_ms: Sequence[float], floor: float, per_second: float) -> Row:
-    return replace(row(f"{name}: age of the answer", ages_ms, floor), per_second=round(per_second, 1))
-
-
-def _overload(ours: Served, shown: Pictures, seconds: float, unloaded: list[float]) -> list[Figure]:
-    """Ten times as many clients as it works on at once: what is accepted is in time, the rest is refused."""
-    before = ours.usage().memory_mb
-    clients = 10 * choice_of(Settings()).workers
-    got = crowd(ours, shown, clients, seconds)
-    late = float(np.percentile(got.taken_ms, 99)) / float(np.percentile(unloaded, 99))
-    refused = got.refused / max(got.refused + len(got.taken_ms), 1)
-    return [
-        at_most(f"overload by {clients} clients: accepted p99 / unloaded p99", late, 3),
-        at_most("overload: memory grown, MB", ours.usage().memory_mb - before, 50),
-        Figure("overload: share told 503", round(refused, 3), "", None),
+    cpu_s = (after.cpu_s - before.cpu_s) / seen.answered
+    return [weighed(told, cpu_s, after.memory_mb)], [
+        at_most("viewer: p50 / (1.5 x the server's own + 1 frame)", late, 1)
     ]
 
 

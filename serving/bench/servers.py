@@ -7,11 +7,13 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import httptools
 import psutil
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 _START_S: Final = 120.0
 _ANSWER_S: Final = 60.0
 
@@ -51,7 +53,7 @@ class Served:
 
     def __enter__(self) -> "Served":
         deadline = time.monotonic() + _START_S
-        while not self._ready():
+        while not self.ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._stop()
                 raise RuntimeError(f"{self.recipe.name} did not come up on port {self.port}")
@@ -72,7 +74,8 @@ class Served:
         cpu = sum(sum(one.cpu_times()[:2]) for one in family)
         return Usage(cpu, sum(one.memory_info().rss for one in family) / 1e6)
 
-    def _ready(self) -> bool:
+    def ready(self) -> bool:
+        """Whether it says so."""
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
             connection.request("GET", self.recipe.ready)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from model.runtime import Session, available
 from serving.bench.clients import rate
 from serving.bench.pictures import Pictures, pictures
 from serving.settings import Settings
-from serving.tuning import Choice, store_choice
+from serving.tuning import Choice, open_session, store_choice
 
 _RUNS: Final = 60
 _SECONDS: Final = 3.0
@@ -22,23 +22,29 @@ _WORTH: Final = 0.97
 """More threads or workers are taken only where they save or bring more than three in a hundred."""
 
 
-def keep_best(model: Path | None, say: Callable[[str], None]) -> str:
+def keep_best(settings: Settings, say: Callable[[str], None]) -> str:
     """Chooses, stores the choice where the server looks for it, and says what and where."""
-    settings = Settings() if model is None else Settings(model=model)
-    choice = tune(settings.model, say)
+    choice = tune(settings, say)
     store_choice(choice, settings.model, settings.tuned)
     told = f"{choice.provider}, {choice.threads} threads, {choice.workers} frames at once"
-    return f"{told}: kept in {settings.tuned}; `hipsono serve` takes it from there"
+    return f"{told}: kept in {settings.tuned}; all that reads frames takes it from there"
 
 
-def tune(model: Path, say: Callable[[str], None]) -> Choice:
-    """The provider and threads that read one frame soonest, then the workers that read most frames a second."""
-    shown = pictures(Session(model).spec)
+def tune(settings: Settings, say: Callable[[str], None]) -> Choice:
+    """The provider and threads that read one frame soonest, then the workers that read most frames a second.
+
+    A provider that this onnxruntime has and cannot use here is told and left out.
+    """
+    shown = pictures(Session(settings.model).spec)
     cores = os.cpu_count() or 1
     best: tuple[float, Choice] | None = None
-    for provider in available():
+    for provider in (settings.provider,) if settings.provider else available():
         for threads in _doubling(cores):
-            session = Session(model, threads, provider)
+            try:
+                session = open_session(settings, Choice(provider, threads, workers=1))
+            except ValueError as error:
+                say(str(error))
+                break
             ms = _median_ms(session, shown)
             say(f"{provider}, {threads} threads: one frame in {ms:.2f} ms")
             if best is None or ms < _WORTH * best[0]:
@@ -47,11 +53,11 @@ def tune(model: Path, say: Callable[[str], None]) -> Choice:
     chosen = best[1]
     rates: list[tuple[float, int]] = []
     for workers in range(1, cores + 2):
-        read = _rate(model, chosen, workers, shown)
+        read = _rate(settings, replace(chosen, workers=workers), shown)
         say(f"{workers} frames at once: {read:.1f} frames/s read")
         if not rates or read * _WORTH > rates[-1][0]:
             rates.append((read, workers))
-    return Choice(chosen.provider, chosen.threads, rates[-1][1])
+    return replace(chosen, workers=rates[-1][1])
 
 
 def _doubling(most: int) -> tuple[int, ...]:
@@ -68,9 +74,9 @@ def _median_ms(session: Session, shown: Pictures) -> float:
     return float(np.median(taken[_RUNS // 6 :]))
 
 
-def _rate(model: Path, chosen: Choice, workers: int, shown: Pictures) -> float:
+def _rate(settings: Settings, choice: Choice, shown: Pictures) -> float:
     """Frames a second that so many workers decode and read, each frame by one thread where there are several."""
-    session = Session(model, chosen.threads, chosen.provider, several=workers > 1)
-    session.crowded = workers > 1
+    session = open_session(settings, choice)
+    session.crowded = choice.workers > 1
     reader = Reader(session)
-    return rate(lambda k: reader.read(decode_picture(shown.jpeg(k))), workers, _SECONDS)
+    return rate(lambda k: reader.read(decode_picture(shown.jpeg(k))), choice.workers, _SECONDS)

@@ -66,6 +66,33 @@ def test_info_tells_the_model(tmp_path):
     told = json.loads(hipsono("info", "--json").stdout)
     assert told["model"]["name"] == "starter"
     assert "phantoms" in told["trained_on"]
+    assert told["run_by"]["provider"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("info",),
+        ("serve",),
+        ("read", "picture.png"),
+        ("watch", "--lines", "--source", "film.avi"),
+        ("igtl", "--connect", "127.0.0.1:1"),
+        ("listen", "-o", "{out}"),
+        ("grade", ".", "-o", "{out}"),
+    ],
+)
+@pytest.mark.parametrize("option", [True, False])
+def test_every_verb_that_reads_heeds_the_provider(words, option, tmp_path):
+    """Here is none but the processor: what is asked for is refused, and the processor never taken in its place."""
+    words = [word.format(out=tmp_path / "out") for word in words]
+    env = dict(os.environ)
+    if option:
+        words += ["--provider", "directml"]
+    else:
+        env["HIPSONO_PROVIDER"] = "directml"
+    done = hipsono(*words, env=env)
+    assert done.returncode == 2
+    assert "directml cannot run the network here" in done.stderr
 
 
 def test_phantoms_are_written_checked_split_and_read(tmp_path):

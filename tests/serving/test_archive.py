@@ -17,7 +17,7 @@ from datasets.phantom.cine import cine
 from model.anatomy import Laterality, View
 from model.grade import GradeRules, not_gradable
 from model.reading import Reader
-from model.runtime import STARTER, Session
+from model.runtime import STARTER, Execution, Session
 from serving.archive.note import programs
 from serving.archive.parts import Changes, Parts
 from serving.archive.plan import Item, Study, make_plan
@@ -203,7 +203,7 @@ def test_a_file_that_kills_its_process_costs_its_own_study_alone(archive, tmp_pa
     item = plan.studies[0].items[0]
     deadly = Deadly(item.input.name, 1, 1, item.input.path)
     killer = Study("killer", (Item(deadly, FileKind.DICOM),))
-    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked(), Session().sha256, programs())
+    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked(), Session().sha256, programs(), Execution())
     told = list(read_all([plan.studies[0], killer, *plan.studies[1:]], setup, 2))
     assert [one.study.name for one in told if isinstance(one, Died)] == ["killer"]
     assert {one.study for one in told if isinstance(one, Done)} == set(plan.studies)
@@ -222,7 +222,7 @@ class Distant(File):
 def test_what_was_out_of_reach_is_tried_again(tmp_path):
     dicom(tmp_path / "hip.dcm", GRADED, View.LONGITUDINAL)
     study = Study("far", (Item(Distant("hip.dcm", 1, 1, tmp_path / "hip.dcm"), FileKind.DICOM),))
-    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked(), Session().sha256, programs())
+    setup = Setup(STARTER, tmp_path / "parts", "digest", Asked(), Session().sha256, programs(), Execution())
     parts = Parts(setup.parts, setup.digest)
     name = parts.name(study)
     (far,) = read_all([study], setup, 1)

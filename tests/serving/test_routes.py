@@ -134,7 +134,9 @@ def test_service_routes(client):
     model = client.get("/v1/model").json()
     assert model["spec"]["name"] == "starter"
     assert "phantom" in model["card"].lower()
-    assert client.get("/readyz").json()["status"] == "ready"
+    assert model["provider"] == "cpu"
+    ready = client.get("/readyz").json()
+    assert (ready["status"], ready["provider"]) == ("ready", "cpu")
     assert "swagger" in client.get("/docs").text
     assert client.get("/swagger/swagger-ui-bundle.js").status_code == 200
     assert "/v1/frames" in client.get("/openapi.json").json()["paths"]

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from model.runtime import STARTER, Provider
+from serving import tuning
 from serving.bench import tune
 from serving.settings import Settings
-from serving.tuning import Choice, choice_of, measured_on, store_choice
+from serving.tuning import Choice, choice_of, measured_on, open_session, store_choice
 
 
 @pytest.fixture
@@ -23,6 +24,30 @@ def test_a_stored_choice_is_taken_and_what_is_set_goes_before_it(settings):
     store_choice(Choice(Provider.CPU, 3, 5), settings.model, settings.tuned)
     assert choice_of(settings) == Choice(Provider.CPU, 3, 5)
     assert choice_of(settings.model_copy(update={"workers": 1})) == Choice(Provider.CPU, 3, 1)
+
+
+def test_sessions_are_opened_as_was_tuned(settings):
+    store_choice(Choice(Provider.DIRECTML, 1, 1), settings.model, settings.tuned)
+    with pytest.raises(ValueError, match="directml cannot run"):
+        open_session(settings)
+    assert open_session(settings.model_copy(update={"provider": Provider.CPU})).provider is Provider.CPU
+
+
+def test_several_at_once_are_prepared_only_where_they_are_asked_for(settings, monkeypatch):
+    opened = []
+    monkeypatch.setattr(tuning, "Session", lambda *told: opened.append(told))
+    open_session(settings)
+    open_session(settings, Choice(threads=3, workers=4))
+    assert [(threads, several) for _, threads, _, several in opened] == [(Choice().threads, False), (3, True)]
+
+
+def test_a_provider_that_cannot_run_is_told_and_left_out_of_the_tuning(settings, monkeypatch):
+    monkeypatch.setattr(tune, "_RUNS", 6)
+    monkeypatch.setattr(tune, "_SECONDS", 0.1)
+    monkeypatch.setattr(tune, "available", lambda: (Provider.DIRECTML, Provider.CPU))
+    heard = []
+    assert tune.tune(settings, heard.append).provider is Provider.CPU
+    assert any("directml cannot run" in line for line in heard)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +81,7 @@ def test_what_is_measured_best_is_kept(settings, monkeypatch):
     monkeypatch.setattr(tune, "_SECONDS", 0.2)
     monkeypatch.setenv("HIPSONO_TUNED", str(settings.tuned))
     heard = []
-    told = tune.keep_best(None, heard.append)
+    told = tune.keep_best(Settings(), heard.append)
     kept = choice_of(settings)
     assert str(settings.tuned) in told
     assert f"{kept.threads} threads, {kept.workers} frames at once" in told

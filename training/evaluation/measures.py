@@ -151,7 +151,7 @@ def grade_figures(scores: Sequence[FrameScore], resamples: int = RESAMPLES) -> G
         mean(off == 0),
         mean(off <= 1),
         float((off == 0).sum()) / max(len(graded), 1),
-        _kappa(pairs),
+        kappa(pairs),
         _kappa_interval(pairs, patients, resamples),
         confusion(pairs, len(GRADES)),
         _review(off > 0, np.array([s.gsus.review for s in told], bool)),
@@ -205,7 +205,8 @@ def _review(wrong: NDArray[np.bool_], review: NDArray[np.bool_]) -> ReviewFigure
     return ReviewFigures(mean(review), mean(wrong[review]), mean(review[wrong]))
 
 
-def _kappa(pairs: NDArray[np.int64]) -> float:
+def kappa(pairs: NDArray[np.int64]) -> float:
+    """Quadratic weighted kappa of grades (N, 2), true and told; NaN where there are too few, or only one grade."""
     if len(pairs) < 2 or len(np.unique(pairs)) < 2:
         return float("nan")
     return float(cohen_kappa_score(pairs[:, 0], pairs[:, 1], labels=GRADES, weights="quadratic"))
@@ -219,7 +220,7 @@ def _kappa_interval(pairs: NDArray[np.int64], patients: NDArray[np.str_], resamp
     rows = [np.flatnonzero(owner == k) for k in range(len(names))]
     rng = np.random.default_rng(0)
     draws = [np.concatenate([rows[k] for k in rng.integers(0, len(names), len(names))]) for _ in range(resamples)]
-    low, high = np.nanpercentile([_kappa(pairs[drawn]) for drawn in draws], (2.5, 97.5))
+    low, high = np.nanpercentile([kappa(pairs[drawn]) for drawn in draws], (2.5, 97.5))
     return float(low), float(high)
 
 
