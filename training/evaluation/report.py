@@ -18,7 +18,7 @@ from datasets.sample import Sample
 from model.anatomy import GRADES, STRUCTURES, VIEWS, structure
 from model.reading import Reading
 from training.evaluation.figures import Evaluation
-from training.evaluation.measures import StructureFigures
+from training.evaluation.measures import CapsuleFigures, StructureFigures
 from training.evaluation.score import FrameScore
 
 matplotlib.use("Agg")
@@ -30,7 +30,7 @@ Worst = list[tuple[FrameScore, Sample, Reading]]
 
 def table(e: Evaluation) -> str:
     """The figures as lines of text."""
-    g, c, points = e.gsus, e.capsule, e.landmarks
+    g, points = e.gsus, e.landmarks
     found, missed = _shares(e)
     errors = ", ".join(f"{name} {told.error:.3f}" for name, told in e.calibration.items())
     rows = [
@@ -44,9 +44,7 @@ def table(e: Evaluation) -> str:
         f"{_share(g.answered)} of {g.frames} answered",
         f"GSUS that asks for review {_share(g.review.share)} of the answered; {_share(g.review.wrong)} of them wrong, "
         f"{_share(g.review.caught)} of the wrong are among them",
-        f"capsule distance          {c.bias_mm:+6.2f} mm bias, limits of agreement "
-        f"{c.limits_mm[0]:+.2f} to {c.limits_mm[1]:+.2f} mm (surer half {c.surer_limits_mm[0]:+.2f} to "
-        f"{c.surer_limits_mm[1]:+.2f}); {_share(c.within_spread)} within twice the told SD",
+        f"capsule distance          {_capsule(e.capsule)}",
         f"calibration error         {errors}",
         f"structures                {_share(found)} found, {_share(missed)} missed, "
         f"{_share(e.structure_false)} false where there are none",
@@ -56,7 +54,17 @@ def table(e: Evaluation) -> str:
     if e.vessel_frames:
         rows.append(f"vessel, artery or vein    {e.vessel_dice:6.3f} Dice on {e.vessel_frames} frames")
     rows.append(f"{'structure':26}{'Dice':>7}{'NSD':>7}{'HD95':>7}{'found':>8}{'missed':>8}{'false':>8}{'frames':>8}")
-    return "\n".join(rows + [_structure_line(s) for s in e.structures])
+    return "\n".join(rows + [_structure_line(s) for s in e.structures if s.frames])
+
+
+def _capsule(c: CapsuleFigures) -> str:
+    if not c.frames:
+        return "none"
+    low, high, surer_low, surer_high = (f"{limit:+.2f}" for limit in (*c.limits_mm, *c.surer_limits_mm))
+    return (
+        f"{c.bias_mm:+6.2f} mm bias, limits of agreement {low} to {high} mm (surer half {surer_low} to {surer_high}); "
+        f"{_share(c.within_spread)} within twice the told SD"
+    )
 
 
 def _share(value: float) -> str:
