@@ -27,11 +27,10 @@ class Provider(StrEnum):
     DIRECTML = "directml"
 
 
-_TENSORRT: Final = "TensorrtExecutionProvider"
 _NAMES: Final[Mapping[Provider, tuple[str, ...]]] = {
     Provider.CPU: (),
     Provider.CUDA: ("CUDAExecutionProvider",),
-    Provider.TENSORRT: (_TENSORRT, "CUDAExecutionProvider"),
+    Provider.TENSORRT: ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
     Provider.OPENVINO: ("OpenVINOExecutionProvider",),
     Provider.DIRECTML: ("DmlExecutionProvider",),
 }
@@ -121,7 +120,7 @@ def _open(path: Path, content: bytes, threads: int, execution: Execution) -> onn
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    providers = _providers(execution)
+    providers = _providers(execution, threads)
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
     except Exception as error:
@@ -132,12 +131,16 @@ def _open(path: Path, content: bytes, threads: int, execution: Execution) -> onn
     return session
 
 
-def _providers(execution: Execution) -> list[tuple[str, dict[str, str]]]:
+def _providers(execution: Execution, threads: int) -> list[tuple[str, dict[str, str]]]:
     """onnxruntime's names with their options, the processor last."""
     wanted, there = _NAMES[execution.provider], onnxruntime.get_available_providers()
     if wanted and wanted[0] not in there:
         raise ValueError(_lost(execution.provider, f"this onnxruntime has only {', '.join(there)}"))
-    options = {_TENSORRT: _tensorrt_options(execution)} if _TENSORRT in wanted else {}
+    options: dict[str, dict[str, str]] = {}
+    if execution.provider is Provider.TENSORRT:
+        options[wanted[0]] = _tensorrt_options(execution)
+    if execution.provider is Provider.OPENVINO:
+        options[wanted[0]] = {"num_of_threads": str(threads)}
     return [(name, options.get(name, {})) for name in (*wanted, "CPUExecutionProvider") if name in there]
 
 

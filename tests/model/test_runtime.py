@@ -50,12 +50,17 @@ def test_onnxruntime_may_not_fall_back_while_it_runs():
     assert not Session(threads=1)._alone._enable_fallback
 
 
+def test_openvino_is_told_the_threads(monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["OpenVINOExecutionProvider"])
+    assert runtime._providers(Execution(Provider.OPENVINO), 3)[0][1] == {"num_of_threads": "3"}
+
+
 def test_tensorrt_keeps_what_it_builds_and_halves_where_asked(gpu_build, tmp_path):
     kept = tmp_path / "below" / "kept"
-    (first, told), (second, _), (third, _) = runtime._providers(Execution(Provider.TENSORRT, True, kept))
+    (first, told), (second, _), (third, _) = runtime._providers(Execution(Provider.TENSORRT, True, kept), 2)
     assert kept.is_dir()
     assert (first, second, third) == tuple(onnxruntime.get_available_providers())
     assert told["trt_engine_cache_path"] == str(kept) and told["trt_engine_cache_enable"] == "1"
     assert told["trt_fp16_enable"] == "1"
-    assert runtime._providers(Execution(Provider.TENSORRT))[0][1] == {}
-    assert runtime._providers(Execution(Provider.CUDA, True, kept))[0][1] == {}
+    assert runtime._providers(Execution(Provider.TENSORRT), 2)[0][1] == {}
+    assert runtime._providers(Execution(Provider.CUDA, True, kept), 2)[0][1] == {}
