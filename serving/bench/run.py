@@ -37,6 +37,8 @@ _IN_A_ROW: Final = 5
 _PAUSE_S: Final = 0.06
 """After each way's turn: by then its threads have stopped waiting for more work; what they spent on that is its own."""
 _FLOOR: Final = "floor: bare decode + bare session.run"
+_FLOODED: Final = {"HIPSONO_MAX_STREAMS": "1000"}
+"""The flood of streams is let in: by default those beyond sixteen are told to come back, which is no flood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def hipsono(model: Path, provider: Provider) -> Recipe:
     """This server."""
     serve = (sys.executable, str(ROOT / "hipsono.py"), "serve")
     command = (*serve, "--port", "{port}", "--model", str(model), "--provider", str(provider))
-    return Recipe("hipsono: POST /v1/frames", command, "/v1/frames", "/readyz")
+    return Recipe("hipsono: POST /v1/frames", command, "/v1/frames", "/readyz", env=_FLOODED)
 
 
 def _recipes(model: Path, peers: tuple[Path, ...], scratch: Path, say: Callable[[str], None]) -> Iterator[Recipe]:

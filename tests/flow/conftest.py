@@ -66,15 +66,16 @@ def demo():
     process.wait(timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """A module's own: while it is open the thread has a running event loop, and other modules' tests run theirs."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         yield playwright.chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium):
     opened = chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
     yield opened

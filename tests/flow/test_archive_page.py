@@ -3,7 +3,6 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import sync_playwright
 
 from model.anatomy import Laterality
 from serving.archive.page import write_page
@@ -11,7 +10,7 @@ from serving.archive.parts import Parts
 from serving.archive.plan import Study
 from serving.archive.study import StudyRead
 from serving.archive.tables import READINGS
-from tests.flow.test_viewer import CHROMIUM, FLAGS
+from tests.flow.conftest import CHROMIUM
 from tests.serving.cohort.conftest import hip_row
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: install it, or name it in HIPSONO_CHROMIUM")
@@ -29,14 +28,6 @@ QUALITIES = {"a": (0.9, 0.7), "b": (1.0, 0.0), "c": (0.95,), "d": (None,)}
 
 
 @pytest.fixture(scope="module")
-def page():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser.new_page()
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """The address of a page of four hips, written as `hipsono grade` writes it."""
     out = tmp_path_factory.mktemp("out")
@@ -46,7 +37,7 @@ def told(tmp_path_factory):
         for name, changes in HIPS.items()
     }
     for name, row in rows.items():
-        parts.write(parts.name(Study(name, ())), StudyRead(READINGS.empty_table(), (row,), (), (), ()))
+        parts.write(Study(name, ()), StudyRead(READINGS.empty_table(), (row,), (), (), ()))
     readings = [
         {"study": name, "laterality": str(Laterality.LEFT), "quality": quality}
         for name, several in QUALITIES.items()

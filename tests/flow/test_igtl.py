@@ -154,6 +154,7 @@ def test_a_peer_that_sends_faster_than_it_reads_is_answered_on_its_newest_image(
         count = 0
         while reading_of(answered(peer))["view"]["name"] != "anterior_longitudinal":
             count += 1
+            asked(peer, sonogram)  # the cine's view is steadied: one frame after forty others need not turn it
     assert count < 30
 
 

@@ -130,7 +130,7 @@ def test_what_cannot_be_put_on_the_disk_is_left_with_its_sender(receiver, hip, t
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(listen.os, "fsync", full)
+    monkeypatch.setattr("datasets.whole.os.fsync", full)
     assert stored(receiver, hip.read_bytes(), "1.2.3") == OUT_OF_RESOURCES
     assert not waiting(tmp_path / "out")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import serving.archive.note
-from model.runtime import STARTER, Session
+from model.runtime import STARTER, Execution, Session
 from serving.archive.note import programs
 from serving.archive.plan import make_plan
 from serving.archive.pool import Setup, Worker
@@ -19,7 +19,9 @@ UNKNOWN_FIELD = b"\xc0\x3e\x01"
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory):
-    return Setup(STARTER, tmp_path_factory.mktemp("parts"), "digest", Asked(), Session(threads=1).sha256, programs())
+    return Setup(
+        STARTER, tmp_path_factory.mktemp("parts"), "digest", Asked(), Session(threads=1).sha256, programs(), Execution()
+    )
 
 
 def test_a_node_with_another_network_reads_nothing(setup):
