@@ -34,6 +34,7 @@ _PATCH: Final = 24
 _LAGS: Final = 6
 _BINS: Final = 16
 _FEW: Final = 10
+_FLAT: Final = 1.0
 
 Picture = NDArray[np.uint8]
 
@@ -61,12 +62,12 @@ class Distance:
 
 
 def look_at(picture: Picture) -> Look:
-    """The look of a letterboxed frame (SIDE, SIDE)."""
+    """The look of a letterboxed frame (SIDE, SIDE); a patch without texture has no speckle to measure."""
     lit = picture > 0
     histogram = np.histogram(picture[lit], bins=_BINS, range=(1, 256))[0] / max(int(lit.sum()), 1)
     corners = range(0, SIDE - _PATCH, _PATCH)
     patches = [picture[y : y + _PATCH, x : x + _PATCH].astype(np.float64) for y in corners for x in corners]
-    whole = [p for p in patches if (p > 0).mean() > 0.98 and p.mean() > 12]
+    whole = [p for p in patches if (p > 0).mean() > 0.98 and p.mean() > 12 and p.std() > _FLAT]
     if len(whole) < _FEW:
         return Look(histogram, np.zeros(3), np.zeros(2))
     contrast = np.quantile([p.std() / p.mean() for p in whole], (0.1, 0.5, 0.9))

@@ -35,3 +35,11 @@ def test_alike_sets_cannot_be_told_apart_and_others_can():
 
 def test_an_empty_picture_has_a_look():
     assert np.isfinite(look_at(np.zeros((SIDE, SIDE), np.uint8)).features).all()
+
+
+def test_patches_without_texture_say_nothing_of_speckle():
+    flat = np.full((SIDE, SIDE), 90, np.uint8)
+    assert look_at(flat).reach.tolist() == [0, 0]
+    half = speckled(0, 0.8, 0.8)
+    half[: SIDE // 2] = 90
+    assert look_at(half).reach == pytest.approx(look_at(speckled(0, 0.8, 0.8)).reach, rel=0.2)
