@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.spec import Thresholds
+from training.evaluation.measures import NEAR_MM
 from training.evaluation.score import FrameScore
 
 OPEN: Final = Thresholds(view=0.0, structure=0.0, landmark=0.0, grade=0.0)
-NEAR_MM: Final = 4.0
 _FEW: Final = 20
 
 Values = NDArray[np.float64]

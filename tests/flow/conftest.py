@@ -93,6 +93,13 @@ def page(browser):
 
 
 @pytest.fixture(scope="session")
+def picture():
+    """A longitudinal frame as a workstation would send it."""
+    pixels = next(iter(cine(3_000_097, View.LONGITUDINAL, 1))).frame.grey
+    return cv2.imencode(".jpg", pixels)[1].tobytes()
+
+
+@pytest.fixture(scope="session")
 def reading(server):
     """A real reading of a small longitudinal picture, for peers of the page that tell what a test wants told."""
     grey = cv2.resize(next(iter(cine(3_000_097, View.LONGITUDINAL, 1))).frame.grey, (320, 240))

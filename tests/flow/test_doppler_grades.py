@@ -63,16 +63,22 @@ def told(name, right, total):
     return right / total
 
 
-def test_fractions_within_the_true_recess(hips):
-    errors = {}
+def with_flow(hips):
+    """Each hip and its frame, the fraction drawn over it, and each variant's name and picture."""
     for seed, (hip, frame) in enumerate(hips):
         for span in FLOWS:
             rng = np.random.default_rng([seed, 7])
             rgb, drawn = pictures.with_doppler(hip, rng.uniform(*span), rng)
             for name, picture in variants(hip, rgb, rng):
-                flow = find_flow(replace(frame, pixels=picture), hip.sector)
-                assert flow is not None
-                errors.setdefault(name, []).append(abs(measure_flow(flow, hip.found).fraction - drawn))
+                yield hip, frame, drawn, name, picture
+
+
+def test_fractions_within_the_true_recess(hips):
+    errors = {}
+    for hip, frame, drawn, name, picture in with_flow(hips):
+        flow = find_flow(replace(frame, pixels=picture), hip.sector)
+        assert flow is not None
+        errors.setdefault(name, []).append(abs(measure_flow(flow, hip.found).fraction - drawn))
     for name, off in errors.items():
         mean, worst = np.mean(off), np.max(off)
         sys.stdout.write(f"fraction, {name}: mean error {mean:.4f}, largest {worst:.4f} of {len(off)}\n")
@@ -82,14 +88,10 @@ def test_fractions_within_the_true_recess(hips):
 
 def test_grades_with_flow(hips, read):
     pairs = {}
-    for seed, (hip, frame) in enumerate(hips):
-        for span in FLOWS:
-            rng = np.random.default_rng([seed, 7])
-            rgb, drawn = pictures.with_doppler(hip, rng.uniform(*span), rng)
-            for name, picture in variants(hip, rgb, rng):
-                pdus = read(frame, picture)
-                if pdus.calibrated is not None or (pdus.reason or "").startswith("no Doppler"):
-                    pairs.setdefault(name, []).append((true_grade(drawn), pdus.calibrated))
+    for _, frame, drawn, name, picture in with_flow(hips):
+        pdus = read(frame, picture)
+        if pdus.calibrated is not None or (pdus.reason or "").startswith("no Doppler"):
+            pairs.setdefault(name, []).append((true_grade(drawn), pdus.calibrated))
     for name, grades in pairs.items():
         right = told(f"with flow, {name}: calibrated grade right", sum(a == b for a, b in grades), len(grades))
         near = sum(b is not None and abs(a - b) <= 1 for a, b in grades)

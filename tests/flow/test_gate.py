@@ -5,23 +5,14 @@ import json
 import time
 from contextlib import ExitStack, closing, suppress
 
-import cv2
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from datasets.phantom.cine import cine
-from model.anatomy import View
 from tests.flow.conftest import started
 
 JPEG_HEAD = b"\xff\xd8\xff"
 SITE = "https://ris.example:8443"
-
-
-@pytest.fixture(scope="module")
-def picture():
-    pixels = next(iter(cine(3_000_097, View.LONGITUDINAL, 1))).frame.grey
-    return cv2.imencode(".jpg", pixels)[1].tobytes()
 
 
 @pytest.fixture(scope="module")

@@ -10,24 +10,15 @@ import urllib.request
 from collections import Counter
 from contextlib import ExitStack, suppress
 
-import cv2
 import psutil
 import pytest
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from datasets.phantom.cine import cine
-from model.anatomy import View
 from tests.flow.conftest import ROOT, started
 
 STREAMS = 5
-
-
-@pytest.fixture(scope="module")
-def picture():
-    pixels = next(iter(cine(3_000_097, View.LONGITUDINAL, 1))).frame.grey
-    return cv2.imencode(".jpg", pixels)[1].tobytes()
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,12 @@ import os
 import shutil
 import zipfile
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import pyarrow.parquet as pq
-import pydicom
 import pytest
 
-from datasets.dicom_write import write_dicom
 from datasets.files import FileKind, FrameOptions
 from datasets.inputs import Failure, File, Why
 from datasets.phantom.cine import cine
@@ -27,25 +26,14 @@ from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked, read_study
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
+from tests.serving.archive.conftest import TABLES, silent
+from tests.serving.archive.conftest import dicom as archived
 
 GRADED, OTHER = 3_000_097, 3_000_016
-TABLES = ("readings", "hips", "failures")
 DULL = Failure("", Why.DUPLICATE, "")
 
 
-def silent(_):
-    pass
-
-
-def dicom(path, seed, view, frames=2, **changes):
-    """A phantom cine as a file, with attributes changed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_dicom(list(cine(seed, view, frames)), path)
-    if changes:
-        header = pydicom.dcmread(path)
-        for name, value in changes.items():
-            setattr(header, name, value)
-        header.save_as(path)
+dicom = partial(archived, frames=2)
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +281,7 @@ def test_another_scale_or_age_makes_another_object(tmp_path):
 
 
 def test_a_cine_too_long_to_be_segmented_is_told(tmp_path, monkeypatch):
-    dicom(tmp_path / "hip.dcm", GRADED, View.LONGITUDINAL, 3)
+    dicom(tmp_path / "hip.dcm", GRADED, View.LONGITUDINAL, frames=3)
     (study,) = make_plan(tmp_path).studies
     asked = Asked(results=frozenset({Result.SEGMENTATION, Result.REPORT}))
     reader = Reader(Session())
