@@ -102,9 +102,9 @@ class Receiver:
         except Exception as error:  # one poisoned instance keeps no other from being read
             self._inbox.set_aside(path, f"{type(error).__name__}: {error}")
         else:
-            path.unlink()
             sys.stdout.write(f"{path.stem} {count} frames\n")
             sys.stdout.flush()
+            path.unlink()
 
     def _read(self, path: Path) -> int:
         """Everything that comes of an instance is made before any of it is written; gives the number of frames."""
