@@ -1,6 +1,6 @@
 """Maps + Placement -> structures and landmarks in frame pixels, each with its confidence; or why there are none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Final
 
@@ -80,8 +80,19 @@ def find(maps: Maps, placement: Placement, spec: NetworkSpec, shown: frozenset[s
         return Findings(view, confidence, probabilities, withheld=withheld)
     structures = _structures(maps, placement, view, _Bar(spec.thresholds.structure, shown))
     points = _points(maps, placement, view, _Bar(spec.thresholds.landmark, shown))
-    landmarks = tuple(sorted((*points, *_centroids(structures, spec.centroid_spread)), key=_in_table))
-    return Findings(view, confidence, probabilities, structures, landmarks)
+    return located(Findings(view, confidence, probabilities), structures, points, spec.centroid_spread)
+
+
+def located(
+    findings: Findings,
+    structures: tuple[FoundStructure, ...],
+    points: tuple[FoundLandmark, ...],
+    centroid_spread: float,
+) -> Findings:
+    """The view's findings with these structures and points: vessels that adjoin, centroids of what is there."""
+    adjoining = _adjoining(structures)
+    landmarks = sorted((*points, *_centroids(adjoining, centroid_spread)), key=_in_table)
+    return replace(findings, structures=adjoining, landmarks=tuple(landmarks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,7 @@ def _structures(maps: Maps, placement: Placement, view: View, bar: _Bar) -> tupl
         if parts:
             in_frame = tuple(placement.to_frame(part) for part in parts)
             found.append(FoundStructure(structure, confidence, in_frame, sum(polygon_area(part) for part in in_frame)))
-    return _adjoining(tuple(found))
+    return tuple(found)
 
 
 def _adjoining(structures: tuple[FoundStructure, ...]) -> tuple[FoundStructure, ...]:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.anatomy import Laterality, View, structure
-from model.doppler import find_flow, measure_flow
+from model.closer import closer_box, is_heard, merged
 from model.findings import Findings, FoundLandmark, FoundStructure, find
 from model.frame import Frame, Spacing
-from model.grade import GradeRules, Learned, Pdus, Solar, combine, grade_gsus, grade_pdus, not_gradable
+from model.grade import GradeRules, Learned, Solar
 from model.measure import Measurement, Target, measure, targets
-from model.preprocess import Box, Look, exposure_fault, find_sector, look_at
+from model.preprocess import Box, Look, find_sector, look_at
 from model.runtime import Maps, Session
+from model.solar import Evidence, grade_frame
 from model.tracking import Track, continued, follow, steady_maps, steady_sector
 
 SCHEMA: Final = 1
@@ -25,8 +26,6 @@ NOTICE: Final = "research use; not a medical device"
 _PACK: Final = 8
 """Frames read stage by stage: of 4, 8 and 24 none is faster than 8, which takes half of what is not the network's."""
 NERVE_NOTICE: Final = "the femoral nerve is not segmented"
-_NO_DOPPLER_SEEN: Final = "no Doppler picture: no flow, colour box or bar is seen, nor does the source tell one"
-_COLOUR_LOST: Final = "the source tells of colour flow, but the picture is grey: export it in colour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +83,11 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """Everything read of one frame; absent things carry their reason."""
+    """Everything read of one frame; absent things carry their reason. `looks` is how often it was looked at."""
 
     id: str
     model: ModelId
+    looks: int
     frame: FrameInfo
     view: ViewReading
     structures: tuple[StructureReading, ...]
@@ -116,14 +116,20 @@ class _Answered:
     look: Look
     maps: Maps
     took_s: tuple[float, float]
+    looks: int = 1
 
 
 class Reader:
-    """Reads frames with one network. Holds no state between frames; may be shared by threads."""
+    """Reads frames with one network. Holds no state between frames; may be shared by threads.
 
-    def __init__(self, session: Session, rules: GradeRules | None = None) -> None:
+    With two `looks` what is found in a frame is looked at once more from nearer by (model.closer): surer, and late for
+    a stream, which `follow` therefore never does.
+    """
+
+    def __init__(self, session: Session, rules: GradeRules | None = None, looks: int = 1) -> None:
         spec = session.spec
         self._session = session
+        self._looks = looks
         self._rules = rules or GradeRules()
         self.model = ModelId(spec.name, spec.version, session.sha256, spec.trained_on)
 
@@ -157,8 +163,12 @@ class Reader:
 
     def _prepared(self, frame: Frame, track: Track | None = None) -> _Prepared:
         began = perf_counter()
-        spec, sector = self._session.spec, steady_sector(find_sector(frame), track)
-        look = look_at(frame, sector, spec.input_height, spec.input_width)
+        prepared = self._prepared_in(frame, steady_sector(find_sector(frame), track))
+        return replace(prepared, took_s=perf_counter() - began)
+
+    def _prepared_in(self, frame: Frame, box: Box) -> _Prepared:
+        began = perf_counter()
+        look = look_at(frame, box, self._session.spec.input_height, self._session.spec.input_width)
         return _Prepared(frame, look, perf_counter() - began)
 
     def _answered(self, prepared: _Prepared) -> _Answered:
@@ -168,19 +178,31 @@ class Reader:
 
     def _interpreted(self, answered: _Answered) -> Reading:
         began = perf_counter()
-        return self._told(answered, find(answered.maps, answered.look.placement, self._session.spec), began)
+        spec = self._session.spec
+        findings = find(answered.maps, answered.look.placement, spec)
+        box = closer_box(findings, answered.look.sector) if self._looks > 1 else None
+        if box is None:
+            return self._told(answered, findings, began)
+        near = self._answered(self._prepared_in(answered.frame, box))
+        seen = find(near.maps, near.look.placement, spec)
+        if is_heard(findings, seen):
+            findings, answered = merged(findings, seen, spec.centroid_spread), _graded_by_both(answered, near)
+        took_s = (answered.took_s[0] + near.took_s[0], answered.took_s[1] + near.took_s[1])
+        return self._told(replace(answered, took_s=took_s, looks=2), findings, began + sum(near.took_s))
 
     def _told(self, answered: _Answered, findings: Findings, began_s: float) -> Reading:
         """What was found, measured, graded and put into one value."""
-        frame, look, maps = answered.frame, answered.look, answered.maps
+        frame, look = answered.frame, answered.look
         preprocess_s, network_s = answered.took_s
         measurements = measure(findings, frame, self._session.spec.capsule_spread)
-        solar = self._grade(frame, look, findings, (measurements, maps))
+        learned = Learned(answered.maps.gsus, self._session.spec.thresholds.grade)
+        solar = grade_frame(frame, look, Evidence(findings, measurements, learned), self._rules)
         aims = targets(findings, frame)
         ended = perf_counter()
         return Reading(
-            id=_identity(look.picture, frame, self.model),
+            id=_identity(answered, self.model),
             model=self.model,
+            looks=answered.looks,
             frame=_frame_info(frame, look.sector),
             view=ViewReading(findings.view, findings.view_confidence, findings.view_probabilities),
             structures=tuple(_structure(found, frame) for found in findings.structures),
@@ -204,29 +226,11 @@ class Reader:
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
         return np.asarray(cv2.warpAffine(labels, look.placement.matrix(), size, flags=flags), dtype=np.uint8)
 
-    def _grade(
-        self, frame: Frame, look: Look, findings: Findings, evidence: tuple[tuple[Measurement, ...], Maps]
-    ) -> Solar:
-        fault = exposure_fault(look.picture)
-        if fault is not None:
-            return not_gradable(fault)
-        measurements, maps = evidence
-        learned = Learned(maps.gsus, self._session.spec.thresholds.grade)
-        gsus = grade_gsus(findings, measurements, learned, frame.age_years, self._rules)
-        pdus = self._grade_doppler(frame, look.sector, findings)
-        return Solar(gsus, pdus, combine(gsus, pdus))
 
-    def _grade_doppler(self, frame: Frame, sector: Box, findings: Findings) -> Pdus:
-        recess = findings.structure("anterior_recess")
-        if frame.colour is None:
-            lost = any(region.shows_flow for region in frame.regions)
-            return grade_pdus(None, _COLOUR_LOST if lost else "no Doppler picture", self._rules)
-        if recess is None:
-            return grade_pdus(None, findings.withheld or "anterior_recess not delineated", self._rules)
-        flow = find_flow(frame, sector)
-        if flow is None:
-            return grade_pdus(None, _NO_DOPPLER_SEEN, self._rules)
-        return grade_pdus(measure_flow(flow, recess), None, self._rules)
+def _graded_by_both(first: _Answered, near: _Answered) -> _Answered:
+    """The first look's answer with the mean of both looks' grade probabilities."""
+    gsus = np.asarray((first.maps.gsus + near.maps.gsus) / 2, np.float32)
+    return replace(first, maps=replace(first.maps, gsus=gsus))
 
 
 def _packs(frames: Iterable[Frame]) -> Iterator[tuple[Frame, ...]]:
@@ -255,9 +259,10 @@ def paint_mask(reading: Reading) -> NDArray[np.uint8]:
     return mask
 
 
-def _identity(picture: NDArray[np.uint8], frame: Frame, model: ModelId) -> str:
-    digest = hashlib.blake2b(picture.tobytes(), digest_size=12)
-    digest.update(f"{frame.source}|{frame.index}|{frame.regions}|{model.sha256}".encode())
+def _identity(answered: _Answered, model: ModelId) -> str:
+    frame = answered.frame
+    digest = hashlib.blake2b(answered.look.picture.tobytes(), digest_size=12)
+    digest.update(f"{frame.source}|{frame.index}|{frame.regions}|{model.sha256}|{answered.looks}".encode())
     return digest.hexdigest()
 
 

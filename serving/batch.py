@@ -38,7 +38,7 @@ class Line:
 
 def read_files(paths: list[Path], settings: Settings, options: ReadOptions) -> Iterator[Line]:
     """Every frame of every file; a file that cannot be read gives its reason and the others go on."""
-    reader = Reader(open_session(settings))
+    reader = Reader(open_session(settings), looks=settings.looks)
     spacing = parse_spacing(options.spacing_mm) if options.spacing_mm else None
     known = FrameOptions(spacing, options.laterality, options.age_years)
     for path, in_folder in _files(paths):

@@ -34,6 +34,7 @@ def reading_body(reading: Reading) -> Body:
             "sha256": reading.model.sha256,
             "trained_on": reading.model.trained_on,
         },
+        "looks": reading.looks,
         "frame": {
             "width": frame.width,
             "height": frame.height,

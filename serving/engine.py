@@ -25,7 +25,7 @@ class Engine:
         self.settings = settings
         choice = choice_of(settings)
         self.session = open_session(settings, choice)
-        self.reader = Reader(self.session)
+        self.reader = Reader(self.session, looks=settings.looks)
         self._at_once = choice.workers
         self._workers = ThreadPoolExecutor(choice.workers, thread_name_prefix="reader")
         self._lock = Lock()

@@ -123,6 +123,7 @@ class ReadingBody(_Body):
     id: str
     notice: str
     model: ModelIdBody
+    looks: Literal[1, 2]
     frame: FrameBody
     view: ViewBody
     structures: list[StructureBody]

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     tuned: Path = Field(Path(typer.get_app_dir("hipsono")) / "tuned.json", description="what bench --tune chose")
     tensorrt_half: bool = Field(False, description="TensorRT computes in half precision")
     tensorrt_engines: Path = Field(Path(typer.get_app_dir("hipsono")) / "engines", description="what TensorRT built")
+    looks: int = Field(1, ge=1, le=2, description="at a frame that was posted; streams have time for one")
     queue_depth: int = Field(2, ge=0, description="a frame that waits behind more is late: it is refused instead")
     max_streams: int = Field(16, ge=1, description="open at once; each gets its share of the processor")
     max_upload_mb: float = Field(256, gt=0)

@@ -21,6 +21,10 @@ ModelOption = Annotated[Path | None, typer.Option("--model", help="ONNX file; th
 ProviderOption = Annotated[
     ProviderName | None, typer.Option(help="What runs the network; as it was tuned, else cpu, without it.")
 ]
+LooksOption = Annotated[
+    int,
+    typer.Option(min=1, max=2, help="2: what was found is looked at again from nearer by; 1: half the time."),
+]
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
 
@@ -53,13 +57,16 @@ def demo(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
 def serve(
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
+    looks: Annotated[
+        int | None, typer.Option(min=1, max=2, help="2: a posted frame is looked at once more from nearer by.")
+    ] = None,
     model: ModelOption = None,
     provider: ProviderOption = None,
 ) -> None:
     """Serve readings over HTTP and WebSocket.  Example: hipsono serve --port 8080"""
     from serving.app import run_server
 
-    run_server(settings_of(host=host, port=port, model=model, provider=provider))
+    run_server(settings_of(host=host, port=port, looks=looks, model=model, provider=provider))
 
 
 @app.command()
@@ -71,6 +78,7 @@ def read(
     ] = None,
     laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
     age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
+    looks: LooksOption = 2,
     model: ModelOption = None,
     provider: ProviderOption = None,
 ) -> None:
@@ -79,7 +87,7 @@ def read(
 
     options = ReadOptions(overlay, spacing_mm, laterality, age_years)
     failures = 0
-    for line in read_files(files, settings_of(model=model, provider=provider), options):
+    for line in read_files(files, settings_of(model=model, provider=provider, looks=looks), options):
         if line.error is None:
             sys.stdout.write(line.text + "\n")
         else:
@@ -155,6 +163,7 @@ def listen(
     seg: Annotated[bool, typer.Option("--seg", help="A DICOM segmentation of each instance.")] = False,
     overlays: Annotated[bool, typer.Option("--overlays", help="Annotated frames as DICOM secondary captures.")] = False,
     send_to: Annotated[str | None, typer.Option(help="AET@HOST:PORT that the DICOM results are stored to.")] = None,
+    looks: LooksOption = 2,
     model: ModelOption = None,
     provider: ProviderOption = None,
 ) -> None:
@@ -176,7 +185,7 @@ def listen(
             raise ValueError("--send-to sends results: say which with --sr, --seg or --overlays")
         outbox = Outbox(out / "outbox", Peer.parse(send_to), aet)
         outbox.start()
-    reader = Reader(open_session(settings_of(model=model, provider=provider)))
+    reader = Reader(open_session(settings_of(model=model, provider=provider)), looks=looks)
     say(f"hipsono takes C-STORE as {aet} on {host}:{port}, readings in {out}")
     serve_until_stopped(Receiver(reader, out, results, outbox), (host, port), aet)
 

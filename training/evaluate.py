@@ -18,13 +18,16 @@ from training.export import exported
 WORST: Final = 20
 
 
-def evaluate(model: Path, data: Path, report: Path) -> Evaluation:
-    """Reads every frame of a data set, writes report.json and report.html, prints a table, returns the figures."""
+def evaluate(model: Path, data: Path, report: Path, looks: int = 2) -> Evaluation:
+    """Reads every frame of a data set with so many looks, writes report.json and report.html, prints a table, returns
+    the figures.
+    """
     store = open_store(data)
     session = Session(exported(model) if model.is_dir() else model)
-    reader = Reader(session)
+    reader = Reader(session, looks=looks)
     scores = _score(store, reader)
-    figures = summarise(scores, f"{session.spec.name} {session.spec.version}", session.sha256, store.provenance)
+    told = f"{session.spec.name} {session.spec.version}, {looks} look{'s' * (looks > 1)}"
+    figures = summarise(scores, told, session.sha256, store.provenance)
     worst = sorted(scores, key=lambda s: -s.badness)[:WORST]
     pictures = [(score, store.sample(score.index)) for score in worst]
     write_report(figures, [(score, sample, reader.read(sample.frame)) for score, sample in pictures], report)

@@ -11,17 +11,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datasets.sample import VESSEL_ID, Sample
+from datasets.sample import VESSEL_ID, Sample, Truth
 from datasets.store import Store
 from model.anatomy import LANDMARKS, VIEWS
+from model.closer import box_around
 from model.frame import Frame
-from model.preprocess import find_sector, letterbox
+from model.preprocess import Box, find_sector, letterbox
 from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
 from training.losses import GROUPS, Target, merge_matrix
 from training.texture import covered, draw_cover, faded
 from training.warp import draw_warp, warp_image, warp_mask, warp_points
 
 SETTLING_FRAMES: Final = 640
+_NEARBY: Final = 20261122
+_AROUND: Final = (0.9, 1.5)
+_OFF_MIDDLE: Final = 0.08
 POINT_ROWS: Final = [row for row, landmark in enumerate(LANDMARKS) if landmark.centroid_of is None]
 """The landmarks that the network tells as points, by their rows in the anatomy's table."""
 
@@ -56,13 +60,19 @@ def frame_as_it_comes(sample: Sample, row: int) -> Frame:
     return sample.frame if row % 2 == 0 else replace(sample.frame, regions=())
 
 
-def load_examples(store: Store, indices: tuple[int, ...], size_px: int) -> tuple[Example, ...]:
-    """Letterboxed through the same preprocessing that serves."""
+def load_examples(
+    store: Store, indices: tuple[int, ...], size_px: int, closer_share: float = 0.0
+) -> tuple[Example, ...]:
+    """Letterboxed through the same preprocessing that serves; `closer_share` of them as a closer look sees them."""
 
     def load(i: int) -> Example:
         sample = store.sample(i)
         frame = frame_as_it_comes(sample, i)
-        picture, placement = letterbox(frame, find_sector(frame), size_px, size_px)
+        box = find_sector(frame)
+        rng = np.random.default_rng([_NEARBY, i])
+        if rng.random() < closer_share:
+            box = _closer(sample.truth, box, rng)
+        picture, placement = letterbox(frame, box, size_px, size_px)
         mask = sample.truth.mask
         moved = np.zeros((size_px, size_px), np.uint8)
         if mask is not None:
@@ -78,6 +88,17 @@ def load_examples(store: Store, indices: tuple[int, ...], size_px: int) -> tuple
 
     with ThreadPoolExecutor() as pool:
         return tuple(pool.map(load, indices))
+
+
+def _closer(truth: Truth, sector: Box, rng: np.random.Generator) -> Box:
+    """What a closer look might be taken of: the anatomy with more or less around it, not quite in the middle."""
+    x, y, width, height = (0, 0, 0, 0) if truth.mask is None else cv2.boundingRect(truth.mask)
+    corners = np.array([[x, y], [x + width, y + height]][: 2 * bool(width)], np.float64).reshape(-1, 2)
+    places = np.concatenate([corners, truth.landmarks_xy[np.isfinite(truth.landmarks_xy).all(axis=1)]])
+    if not len(places):
+        return sector
+    off = _OFF_MIDDLE * rng.uniform(-1, 1, 2) * (places.max(axis=0) - places.min(axis=0))
+    return box_around(places + off, sector, rng.uniform(*_AROUND))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -110,7 +110,7 @@ def load_mix(store: Store, rows: tuple[int, ...], extra: tuple[Path, ...], recip
 
     Extra sets are learnt from whole: what is to be held back is kept out of them.
     """
-    main = load_examples(store, rows[: recipe.frames or None], recipe.input_px)
+    main = load_examples(store, rows[: recipe.frames or None], recipe.input_px, recipe.closer_share)
     stores = [open_store(folder) for folder in extra]
     examples = [one for store in stores for one in load_examples(store, tuple(range(len(store))), recipe.input_px)]
     covers = (recipe.veil_share, recipe.bend_share, recipe.fade_share, recipe.warp_share)

@@ -60,9 +60,12 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="ONNX file, or a run folder.")],
     data: Annotated[Path, typer.Option(help="Data set folder.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for report.html and report.json.")],
+    looks: Annotated[
+        int, typer.Option(min=1, max=2, help="2 as in archives; 1 as in a stream, which has time for no more.")
+    ] = 2,
 ) -> None:
     """How well a network reads a data set.  Example: hipsono evaluate hip.onnx --data data/exam -o report"""
     need_training()
     from training.evaluate import evaluate as examine
 
-    examine(model, data, out)
+    examine(model, data, out, looks)

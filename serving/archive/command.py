@@ -27,13 +27,14 @@ _PLAIN_EVERY_S: Final = 10.0
 _NAMED: Final = 20
 
 
-def asked_of(known: Known, results: frozenset[Result], identities: Identities | None = None) -> Asked:
+def asked_of(known: Known, results: frozenset[Result], identities: Identities | None = None, looks: int = 2) -> Asked:
     """What the call asks of every study. Raises ValueError for a spacing that is none."""
     spacing, age_years = known
     return Asked(
         FrameOptions(parse_spacing(spacing) if spacing else None, age_years=age_years),
         results=results,
         identities=identities,
+        looks=looks,
     )
 
 

@@ -99,7 +99,7 @@ class Worker:
         self.setup = setup
         session = Session(setup.model, 1, setup.execution)
         _check_same(session, setup)
-        self.reader = Reader(session, setup.asked.rules)
+        self.reader = Reader(session, setup.asked.rules, setup.asked.looks)
         self.cleaner = None if setup.asked.identities is None else Cleaner(setup.asked.identities)
 
     def read(self, study: Study) -> StudyRead:

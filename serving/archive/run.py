@@ -140,6 +140,7 @@ def _begun(job: Job) -> Begun:
         "rules": asdict(job.asked.rules),
         "known": asdict(job.asked.known),
         "results": sorted(job.asked.results),
+        "looks": job.asked.looks,
         "deidentified": None if identities is None else identities.pseudonyms.digest,
         "layouts": None if identities is None else identities.layouts.digest,
         **programs(),

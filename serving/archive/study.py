@@ -49,7 +49,8 @@ class StudyRead:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of every study: what the caller knows of its frames, the grades' rules, objects for a PACS.
+    """What is asked of every study: what the caller knows of its frames, the grades' rules, objects for a PACS, and how
+    many looks are taken at each frame.
 
     With `identities` every file is de-identified before it is read.
     """
@@ -58,6 +59,7 @@ class Asked:
     rules: GradeRules = field(default_factory=GradeRules)
     results: frozenset[Result] = frozenset()
     identities: Identities | None = None
+    looks: int = 2
 
 
 @dataclass(frozen=True, slots=True)

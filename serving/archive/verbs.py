@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from datasets.verbs import lacking, say
-from serving.verbs import ModelOption, PortOption, ProviderOption, settings_of
+from serving.verbs import LooksOption, ModelOption, PortOption, ProviderOption, settings_of
 
 app: Final = typer.Typer()
 
@@ -33,6 +33,7 @@ def grade(
     identity: Annotated[
         Path | None, typer.Option(help="The private folder of an earlier run whose names are to be used again.")
     ] = None,
+    looks: LooksOption = 2,
     model: ModelOption = None,
     provider: ProviderOption = None,
 ) -> None:
@@ -52,7 +53,7 @@ def grade(
             identities = identities_for(out, identity)
         except ModuleNotFoundError as error:
             raise lacking(error.name, "deidentify") from error
-    asked = asked_of((spacing_mm, age_years), asked_results(sr, seg, overlays), identities)
+    asked = asked_of((spacing_mm, age_years), asked_results(sr, seg, overlays), identities, looks)
     execution = execution_of(settings, choice_of(settings).provider)
     job = Job(archive, out, settings.model, workers or os.cpu_count() or 1, resume, asked, ray, forget, execution)
     try:

@@ -12,10 +12,22 @@ SEEDS = range(6_100_000, 6_100_100)
 
 
 @pytest.fixture(scope="module")
-def seen():
-    reader = Reader(Session())
-    scores = tuple(score_frame(k, sample, reader) for k, sample in enumerate(phantoms(SEEDS, workers=1)))
-    return summarise(scores, "", "", "phantoms")
+def by_looks():
+    session, samples = Session(), tuple(phantoms(SEEDS, workers=1))
+    readers = {looks: Reader(session, looks=looks) for looks in (1, 2)}
+    scores = {looks: tuple(score_frame(k, s, r) for k, s in enumerate(samples)) for looks, r in readers.items()}
+    return {looks: summarise(told, "", "", "phantoms") for looks, told in scores.items()}
+
+
+@pytest.fixture(params=[1, 2], ids=["one look", "two looks"])
+def seen(by_looks, request):
+    return by_looks[request.param]
+
+
+def test_a_closer_look_outlines_soft_tissue_better(by_looks):
+    soft = ("femoral_artery", "femoral_vein", "psoas_tendon", "anterior_recess")
+    once, twice = (sum(by_looks[looks].structure(name).dice for name in soft) / len(soft) for looks in (1, 2))
+    assert twice > once + 0.005
 
 
 def test_views_and_landmarks(seen):
