@@ -30,16 +30,20 @@ from datasets.phantom.scene import (
     ellipse,
     outside,
     rough,
+    tapered,
 )
 from model.anatomy import View
 from model.geometry import Points, perpendicular_span, sagitta
+from model.grade import GradeRules
 
 BONE_BAND_MM = 1.5
 _DISTENSION_MM = {0: (0.0, 0.0), 1: (0.8, 2.2), 2: (1.8, 4.2), 3: (3.4, 6.5)}
 _PLATE_CLOSED_YEARS = 15.0
 _SEEN_MM = 1.2
 """A thinner stripe of fluid cannot be seen in a deep picture, and a grade nobody can see is not a grade."""
-_SAGITTA_MM = {0: (-2.4, -1.0), 1: (-1.9, -0.8), 2: (-0.35, 0.35), 3: (1.0, 4.2)}
+_STRAIGHT = GradeRules().straight_ratio
+_SAGITTA_RATIO = {0: (-0.105, -_STRAIGHT), 1: (-0.085, -_STRAIGHT), 2: (-_STRAIGHT, _STRAIGHT), 3: (_STRAIGHT, 0.17)}
+"""Sagitta over chord, up to the borders of the protocol's rule: real hips lie there too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Hip:
     gsus: int
     normal_mm: float
     distance_mm: float
-    sagitta_mm: float
+    sagitta_ratio: float
     radius_mm: float
     neck_mm: float
     hollow_mm: float
@@ -68,12 +72,12 @@ def draw_hip(body: Body, rng: Generator) -> Hip:
     years = min(body.age_years, 16.0)
     normal = 3.7 + 0.19 * (years - 0.5) + rng.normal(0, 0.35 + 0.016 * years)
     radius = rng.uniform(21.5, 26.5) * s
-    distension, sagitta_mm = _distension(gsus, s, rng)
+    distension, ratio = _distension(gsus, s, rng)
     return Hip(
         gsus=gsus,
         normal_mm=normal,
         distance_mm=normal + distension,
-        sagitta_mm=sagitta_mm,
+        sagitta_ratio=ratio,
         radius_mm=radius,
         neck_mm=rng.uniform(0.9, 1.35) * radius,
         hollow_mm=rng.uniform(0.8 + 0.8 * s, 4.2 * s),
@@ -85,14 +89,14 @@ def draw_hip(body: Body, rng: Generator) -> Hip:
 
 def distended(hip: Hip, gsus: int, body: Body, rng: Generator) -> Hip:
     """The same hip with a capsule of that grade, drawn anew: its bones and its normal distance stay."""
-    distension, sagitta_mm = _distension(gsus, body.growth, rng)
-    return replace(hip, gsus=gsus, distance_mm=hip.normal_mm + distension, sagitta_mm=sagitta_mm)
+    distension, ratio = _distension(gsus, body.growth, rng)
+    return replace(hip, gsus=gsus, distance_mm=hip.normal_mm + distension, sagitta_ratio=ratio)
 
 
 def _distension(gsus: int, growth: float, rng: Generator) -> tuple[float, float]:
-    """How far a capsule of that grade stands off beyond normal, and its sagitta, in mm."""
+    """How far a capsule of that grade stands off beyond normal, in mm, and its sagitta over its chord."""
     distension = rng.uniform(*_DISTENSION_MM[gsus]) * (0.6 + 0.4 * growth)
-    return distension, rng.uniform(*_SAGITTA_MM[gsus]) * (0.55 + 0.45 * growth)
+    return distension, rng.uniform(*_SAGITTA_RATIO[gsus])
 
 
 def longitudinal(body: Body, rng: Generator) -> Scene:
@@ -105,7 +109,7 @@ def hip_scene(body: Body, hip: Hip, bones: Bones, rng: Generator) -> Scene:
     """The scene of a hip over its bones, with its exact capsule distance and sagitta; tissue is drawn."""
     rim, head, neck, shaft, ilium = bones
     start = _above_junction(hip, neck)
-    capsule_neck = _over_chord(start, neck[-1], hip.sagitta_mm)
+    capsule_neck = _over_chord(start, neck[-1], hip.sagitta_ratio)
     capsule_head = _over_head(rim, head, start, hip)
     outer = np.concatenate([capsule_head[:-1], capsule_neck])
     distance, _ = perpendicular_span(neck, capsule_neck)
@@ -174,17 +178,18 @@ def _above_junction(hip: Hip, neck: Points) -> Points:
     for _ in range(18):
         lift = (low + high) / 2
         start = junction + up * lift
-        reached, _ = perpendicular_span(neck[::4], _over_chord(start, end, hip.sagitta_mm)[::2])
+        reached, _ = perpendicular_span(neck[::4], _over_chord(start, end, hip.sagitta_ratio)[::2])
         low, high = (lift, high) if reached < hip.distance_mm else (low, lift)
     return np.asarray(start)
 
 
-def _over_chord(start: Points, end: Points, sagitta_mm: float) -> Points:
-    """The outer capsule over the neck: a parabola of that sagitta over its chord."""
+def _over_chord(start: Points, end: Points, ratio: float) -> Points:
+    """The outer capsule over the neck: a parabola whose sagitta is that share of its chord."""
     at = np.linspace(0, 1, 80)
-    along = (end - start) / np.hypot(*(end - start))
-    up = np.array([along[1], -along[0]])
-    return np.asarray(start + at[:, None] * (end - start) + 4 * sagitta_mm * (at * (1 - at))[:, None] * up)
+    chord = end - start
+    up = np.array([chord[1], -chord[0]])
+    bow = at * (1 - at)
+    return np.asarray(start + at[:, None] * chord + ratio * (bow / bow.max())[:, None] * up)
 
 
 def _over_head(rim: Points, head: Points, start: Points, hip: Hip) -> Points:
@@ -200,13 +205,6 @@ def _over_head(rim: Points, head: Points, start: Points, hip: Hip) -> Points:
     knots = np.array([rim, *(head[k] + outward[k] * t for k, t in places), start])
     steps = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(knots, axis=0).T))])
     return np.asarray(PchipInterpolator(steps, knots)(np.linspace(0, steps[-1], len(head) + 2)))
-
-
-def _tapered(count: int, first: float, last: float) -> Points:
-    """A layer's thickness (count, 1) along its length, as a share: rising and falling smoothly over shares of it."""
-    at = np.linspace(0, 1, count)[:, None]
-    rise = np.clip(np.minimum(at / first, (1 - at) / last), 0, 1)
-    return np.asarray(rise * rise * (3 - 2 * rise))
 
 
 def _centre_of(head: Points, hip: Hip) -> Points:
@@ -278,7 +276,7 @@ def _inside(hip: Hip, outer: Points, head: Points, neck: Points, rng: Generator)
     """Cartilage over the head; capsule layers, fluid and synovium over the neck."""
     centre = _centre_of(head, hip)
     outward = (head - centre) / np.hypot(*(head - centre).T)[:, None]
-    thick = hip.cartilage_mm * _tapered(len(head), 0.12, 0.2)
+    thick = hip.cartilage_mm * tapered(len(head), 0.12, 0.2)
     patches = [Patch(between(head + outward * thick, head), rng.uniform(-26, -6), 0.9, softness_mm=0.2)]
     over = outer[len(head) + 1 :]
     lower = np.stack(
@@ -286,7 +284,7 @@ def _inside(hip: Hip, outer: Points, head: Points, neck: Points, rng: Generator)
     )
     front = rng.uniform(0.18, 0.4) if hip.gsus else 0.46
     back = max(rng.uniform(0.62, 0.9), front + _SEEN_MM / hip.distance_mm) if hip.gsus else 0.54
-    profile = _tapered(len(over), rng.uniform(0.12, 0.3), rng.uniform(0.12, 0.25))
+    profile = tapered(len(over), rng.uniform(0.12, 0.3), rng.uniform(0.12, 0.25))
     middle = (front + back) / 2
     top = over + (lower - over) * (middle + (front - middle) * profile)
     bottom = over + (lower - over) * (middle + (back - middle) * profile)

@@ -122,6 +122,13 @@ def band(line_mm: Points, depth_mm: float) -> Points:
     return np.concatenate([line_mm, (line_mm + inward * depth_mm)[::-1]])
 
 
+def tapered(count: int, first: float, last: float) -> Points:
+    """A layer's thickness (count, 1) along its length, as a share: rising and falling smoothly over shares of it."""
+    at = np.linspace(0, 1, count)[:, None]
+    rise = np.clip(np.minimum(at / first, (1 - at) / last), 0, 1)
+    return np.asarray(rise * rise * (3 - 2 * rise))
+
+
 def between(upper_mm: Points, lower_mm: Points) -> Points:
     """The closed polygon between two lines that run the same way."""
     return np.concatenate([upper_mm, lower_mm[::-1]])

@@ -13,6 +13,7 @@ from datasets.phantom.scene import band
 from datasets.phantom.sounding import complex_noise
 from model.anatomy import HIP_VIEWS, LANDMARKS, View, structure, structures_of
 from model.geometry import perpendicular_span, sagitta
+from model.grade import GradeRules
 
 SEEDS = range(5_000_000, 5_000_012)
 
@@ -72,15 +73,18 @@ def test_other_shows_nothing_and_has_no_grade():
 
 
 def test_the_grade_is_the_shape_of_the_capsule():
-    told = {0: [], 1: [], 2: [], 3: []}
+    straight = GradeRules().straight_ratio
+    ratio = {0: [], 1: [], 2: [], 3: []}
     distance = {0: [], 1: [], 2: [], 3: []}
     for seed in range(160):
         rng = np.random.default_rng(seed)
         scene = longitudinal(draw_body(rng), rng)
-        told[scene.gsus].append(scene.sagitta_mm)
+        ratio[scene.gsus].append(scene.sagitta_ratio)
         distance[scene.gsus].append(scene.capsule_distance_mm)
-    assert max(told[0]) < 0 and max(told[1]) < 0 < min(told[3])
-    assert np.abs(told[2]).max() < 0.6
+    assert max(ratio[0] + ratio[1]) <= -straight and straight <= min(ratio[3])
+    assert np.abs(ratio[2]).max() < straight
+    borders = np.abs(np.abs(np.concatenate(list(ratio.values()))) - straight)
+    assert (borders < 0.005).mean() > 0.03, "hips lie at the rule's borders too"
     assert np.median(distance[0]) < np.median(distance[1]) < np.median(distance[2]) < np.median(distance[3])
     assert max(distance[1]) > min(distance[2]), "millimetres of neighbouring grades overlap on purpose"
 

@@ -13,6 +13,7 @@ from datasets.phantom.longitudinal import distended, draw_bones, draw_hip, hip_s
 from datasets.phantom.trial import FIRST_SEED, GROUPS, WEEKS, dealt, draw_trial
 from datasets.phantom.trial_write import TrialOrder, film_visit, write_trial
 from model.anatomy import Laterality
+from model.grade import GradeRules
 
 
 def test_groups_have_the_published_means():
@@ -52,7 +53,8 @@ def test_a_hip_of_an_asked_grade_keeps_its_bones(gsus):
     assert other.gsus == gsus and other.radius_mm == hip.radius_mm and other.normal_mm == hip.normal_mm
     scene = hip_scene(body, other, bones, rng)
     assert scene.gsus == gsus and scene.capsule_distance_mm == pytest.approx(other.distance_mm, abs=0.3)
-    assert np.sign(round(scene.sagitta_mm)) == {0: -1, 1: -1, 2: 0, 3: 1}[gsus]
+    assert scene.sagitta_ratio == pytest.approx(other.sagitta_ratio, abs=1e-6)
+    assert int(np.sign(np.fix(scene.sagitta_ratio / GradeRules().straight_ratio))) == {0: -1, 1: -1, 2: 0, 3: 1}[gsus]
 
 
 def test_a_scene_in_two_steps_is_the_scene_in_one():
