@@ -101,7 +101,7 @@ class _Meter:
         self._last = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
-        ended = progress.studies == progress.of_studies
+        ended = progress.parts == progress.of_parts
         if self._console.is_terminal:
             self._console.print(progress.line, end="\n" if ended else "\r", highlight=False)
         elif ended or time.monotonic() - self._last > _PLAIN_EVERY_S:

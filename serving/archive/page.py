@@ -12,8 +12,7 @@ from datasets.inputs import Failure
 from datasets.whole import write_whole
 from model.anatomy import GRADES
 from model.reading import NOTICE
-from serving.archive.parts import Parts
-from serving.archive.quality import hip_qualities
+from serving.archive.tables import HipRow
 
 PICTURES: Final = 400
 """Deciding frames shown; the table names them all."""
@@ -22,11 +21,10 @@ _COURSE_PX: Final = (220, 60)
 
 @dataclass(frozen=True, slots=True)
 class Hip:
-    """A hip's row, its deciding frame's picture relative to the page, and how well it is shown (0 to 1)."""
+    """A hip's row, and its deciding frame's picture relative to the page."""
 
-    told: dict[str, Any]
+    told: HipRow
     picture: str | None
-    quality: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +45,12 @@ class Course:
 
 
 def write_page(
-    out: Path, parts: Parts, names: Iterable[str], failures: list[Failure], settings: dict[str, Any]
+    out: Path, rows: Iterable[tuple[HipRow, Path | None]], failures: list[Failure], settings: dict[str, Any]
 ) -> None:
     """Writes the page over an older one; of a de-identified run without pictures and without the inputs' names."""
     is_private = settings["deidentified"] is not None
-    qualities = hip_qualities(out)
-    hips = [
-        Hip(row, picture, qualities.get((row["study"], row["hip"])))
-        for name in names
-        if parts.has(name)
-        for row, picture in _hips(None if is_private else out, parts, name)
-    ]
-    grades = Counter(hip.told["gsus"] for hip in hips)
+    hips = [Hip(row, None if drawn is None or is_private else drawn.relative_to(out).as_posix()) for row, drawn in rows]
+    grades = Counter(hip.told.gsus for hip in hips)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
     environment.filters.update(day=_day, percent=_percent, number=_number)
     page = environment.get_template("page.html.jinja").render(
@@ -93,22 +85,12 @@ def _percent(percentile: float | None) -> str:
     return "< 1" if percentile < 1 else "> 99" if percentile > 99 else f"{percentile:.0f}"
 
 
-def _hips(out: Path | None, parts: Parts, name: str) -> list[tuple[dict[str, Any], str | None]]:
-    """The rows of a study's hips, with their pictures relative to a page in `out`; None without one."""
-    told = []
-    for table in parts.rows("hips", (name,)):
-        for row in table.to_pylist():
-            path = None if out is None else parts.picture(name, row["hip"])
-            told.append((row, None if path is None or out is None else path.relative_to(out).as_posix()))
-    return told
-
-
 def _courses(hips: list[Hip]) -> list[Course]:
     """Hips of one patient with a grade on two days or more."""
     visits: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
     for hip in hips:
         told = hip.told
-        if told["gsus"] is not None and told["patient_id"] and told["study_date"]:
-            visits[told["patient_id"], told["hip"]].append((told["study_date"], told["gsus"]))
+        if told.gsus is not None and told.patient_id and told.study_date:
+            visits[told.patient_id, told.hip].append((told.study_date, told.gsus))
     several = {key: sorted(seen) for key, seen in sorted(visits.items()) if len({day for day, _ in seen}) > 1}
     return [Course(patient, hip, tuple(seen)) for (patient, hip), seen in several.items()]

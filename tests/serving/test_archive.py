@@ -3,6 +3,7 @@
 import os
 import shutil
 import zipfile
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,7 +22,7 @@ from serving.archive.note import programs
 from serving.archive.parts import Changes, Parts
 from serving.archive.plan import Item, Study, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
-from serving.archive.quality import frame_quality, hip_qualities
+from serving.archive.quality import frame_quality
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked, read_study
@@ -101,9 +102,16 @@ def test_quality_is_the_least_sure_of_what_a_grade_stands_on(graded):
     out, _ = graded
     by_view = {row["view"]: row["quality"] for row in rows(out, "readings")}
     assert by_view[View.ILIOPECTINEAL] is None and 0.5 < by_view[View.LONGITUDINAL] <= 1
-    qualities = hip_qualities(out)
-    assert {hip for study, hip in qualities if study == "1.2.3"} == {"left", "right"}
-    assert hip_qualities(out / "parts") == {}
+    seen = defaultdict(list)
+    for row in rows(out, "readings"):
+        if row["quality"] is not None:
+            seen[row["study"], row["laterality"]].append(row["quality"])
+    hips = rows(out, "hips")
+    assert {(row["study"], row["hip"]) for row in hips if row["quality"] is not None} == set(seen)
+    for row in hips:
+        every = seen[row["study"], row["hip"]]
+        assert row["quality"] == (pytest.approx(sum(every) / len(every)) if every else None)
+        assert (row["deciding_quality"] in every) == (row["gsus"] is not None)
 
 
 def test_a_frame_that_cannot_be_graded_has_no_quality_and_an_uncertain_grade_costs_none():

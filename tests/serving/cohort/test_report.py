@@ -70,14 +70,15 @@ def trial(tmp_path_factory):
                 lines.append(",".join(map(str, (*row, excluded))))
                 if (patient, week) not in (("p7", 16), ("p6", 16)):
                     read = None if (patient, week) == ("t6", 2) else 2 if (patient, week) == ("t3", 0) else grade
-                    hips.append(hip_row(patient, date.replace("-", ""), Laterality.LEFT, read))
+                    quality = 0.5 if read is None else 0.75
+                    hips.append(hip_row(patient, date.replace("-", ""), Laterality.LEFT, read, quality=quality))
     (folder / "design.csv").write_text("\n".join(lines) + "\n")
     (folder / "published.csv").write_text(
         "group,visit,outcome,n,mean,spread\ntreated,16,solar,40,0.15,0.06\ntreated,0,solar,8,1.75,0.71\n"
     )
     reviewed = next(row for row in hips if row.gsus is None)
-    frames = [frame_row(row, 0.75, row.gsus) for row in hips if row is not reviewed]
-    frames += [frame_row(reviewed, 0.5, 1, "review: grade 1 was learned, the capsule is convex", (0, 1, 0, 0))]
+    frames = [frame_row(row, row.gsus) for row in hips if row is not reviewed]
+    frames += [frame_row(reviewed, 1, "review: grade 1 was learned, the capsule is convex", (0, 1, 0, 0))]
     hips.append(hip_row("t0", "20260301", study="extra"))
     write_archive(folder / "graded", hips, frames=frames)
     return folder
