@@ -132,11 +132,12 @@ class Parts:
         """Whether no study was ever done, or all are forgotten."""
         return not any(_finished(folder) for folder in (self.folder, self.aside))
 
-    def line_up(self, studies: dict[str, Study]) -> Changes:
-        """Brings what lies here in line with a plan, by the names of its parts.
+    def line_up(self, studies: dict[str, Study], inputs: Collection[str]) -> Changes:
+        """Brings what lies here in line with a plan, by the names of its parts; `inputs` are all of its archive's.
 
-        What the plan does not name goes aside, and comes back where it names it again; what was not wholly within
-        reach is dropped, to be tried again.
+        What the plan does not name goes aside, and comes back where it names it again. Of a study only what was put
+        aside last is kept there, and what holds a file that the archive has lost. What was not wholly within reach is
+        dropped, to be tried again.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob(f"{_UNFINISHED}*"):
@@ -149,6 +150,7 @@ class Parts:
         for name in studies:
             if not self.has(name) and (self.aside / name).is_dir():
                 _move(self.aside / name, self.folder / name)
+        self._drop_older({path.name: one["study"] for path, one in zip(unnamed, told, strict=True)}, inputs)
         again = [path for path in _finished(self.folder) if (path / _AGAIN).exists()]
         for path in again:
             shutil.rmtree(path)
@@ -157,6 +159,21 @@ class Parts:
             len({one["study"] for one in told if one["files"] and one["study"] not in planned}),
             len(again),
         )
+
+    def _drop_older(self, put_aside: dict[str, str], inputs: Collection[str]) -> None:
+        """Of the studies of which parts, by name, were put aside now, what lay there before, unless a file is lost."""
+        if not put_aside:
+            return
+        studies, there = set(put_aside.values()), frozenset(inputs)
+        for path in _finished(self.aside):
+            about = _about(path)
+            if path.name not in put_aside and about["study"] in studies and there.issuperset(about["files"]):
+                shutil.rmtree(path)
+
+    def kept(self) -> tuple[int, int]:
+        """How many parts lie aside, and how many bytes they take."""
+        files = (file.stat().st_size for file in self.aside.rglob("*") if file.is_file())
+        return len(_finished(self.aside)), sum(files)
 
     def missing(self, names: Collection[str]) -> list[str]:
         """The files that were read once, lie aside, and are not among an archive's names now."""

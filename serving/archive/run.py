@@ -102,9 +102,10 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
         )
     write_note(job.out, begun, None)
     names = {parts.name(study): study for study in plan.studies}
-    _tell(parts.line_up(names), parts, say)
+    changes = parts.line_up(names, plan.names)
     if job.forget:
         parts.forget()
+    _tell(changes, parts, say)
     left = [study for name, study in names.items() if not parts.has(name)]
     if len(left) < len(plan.studies):
         say(f"{len(plan.studies) - len(left)} of {len(plan.studies)} parts are done already")
@@ -170,7 +171,13 @@ def _tell(changes: Changes, parts: Parts, say: Callable[[str], None]) -> None:
     if changes.again:
         say(f"{changes.again} studies are read again: they were not wholly within reach")
     if changes.gone:
-        say(f"{changes.gone} studies that were read are not in the archive now: they are kept in {parts.aside}")
+        say(f"{changes.gone} studies that were read are not in the archive now")
+    count, size_bytes = parts.kept()
+    if count:
+        say(
+            f"{count} parts read of other files or by other settings, {size_bytes / 1e6:.0f} MB, lie in {parts.aside}: "
+            "they are taken up where those are back, and --forget drops them"
+        )
 
 
 def _readers(left: list[Study], setup: Setup, job: Job) -> Iterator[Done | Died]:

@@ -223,11 +223,11 @@ def test_what_was_out_of_reach_is_tried_again(tmp_path):
     name = parts.name(study)
     (far,) = read_all([study], setup, 1)
     assert (far.frames, far.failures) == (0, 1) and parts.has(name)
-    assert parts.line_up({name: study}) == Changes(changed=0, gone=0, again=1) and not parts.has(name)
+    assert parts.line_up({name: study}, ()) == Changes(changed=0, gone=0, again=1) and not parts.has(name)
     (tmp_path / "up").touch()
     (near,) = read_all([study], setup, 1)
     assert (near.frames, near.failures) == (2, 0)
-    assert parts.line_up({name: study}) == Changes(changed=0, gone=0, again=0) and parts.has(name)
+    assert parts.line_up({name: study}, ()) == Changes(changed=0, gone=0, again=0) and parts.has(name)
 
 
 def test_what_the_caller_knows_goes_before_the_files(archive, tmp_path):

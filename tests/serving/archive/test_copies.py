@@ -81,4 +81,4 @@ def test_a_copy_stands_in_for_what_is_out_of_reach_until_that_is_back(copies, tm
     assert (read.readings.num_rows, read.failures[0].why) == (3, Why.OUT_OF_REACH)
     parts = Parts(tmp_path / "parts", "digest")
     parts.write(far, read)
-    assert parts.line_up({parts.name(far): far}).again == 1
+    assert parts.line_up({parts.name(far): far}, ()).again == 1

@@ -101,6 +101,26 @@ def test_a_setting_put_back_finds_what_was_read_by_it(run):
     assert contents(run[1]) == before
 
 
+def test_of_a_study_only_what_was_put_aside_last_is_kept(run):
+    archive, out = run
+    heard, first = [], parts_of(out)
+    second, third, fourth = (Asked(rules=GradeRules(version=name)) for name in ("second", "third", "fourth"))
+    again(run, asked=second)
+    between = parts_of(out)
+    assert {path.name for path in (out / "aside").iterdir()} == first
+    hidden = (archive / "two.dcm").rename(archive.with_name("hidden.dcm"))
+    again(run, heard.append, asked=third)
+    lost = {path.name for path in (out / "aside").iterdir()} - between
+    assert len(between) == 2 and len(lost) == 1 and lost < first
+    size = sum(path.stat().st_size for path in (out / "aside").rglob("*") if path.is_file())
+    told = f"3 parts read of other files or by other settings, {size / 1e6:.0f} MB, lie in {out / 'aside'}"
+    assert any(line.startswith(told) for line in heard)
+    assert missing(out) == ["two.dcm"]
+    hidden.rename(archive / "two.dcm")
+    again(run, asked=fourth)
+    assert again(run, asked=third).read_now == 1
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"digest": "", "settings": 5}'])
 def test_a_run_whose_note_is_broken_is_taken_up(run, content):
     _, out = run
