@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from datasets.files import FrameOptions
+from datasets.inputs import EXPECTED
 from serving.archive.note import RUN
 from serving.archive.results import Result
-from serving.archive.run import EXPECTED, Job, Outcome, Progress, grade
+from serving.archive.run import Job, Outcome, Progress, grade
 from serving.archive.study import Asked
 from serving.deidentify.clean import Identities
 from serving.deidentify.layouts import load_layouts

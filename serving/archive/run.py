@@ -10,7 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from datasets.inputs import Failure, Why
+from datasets.inputs import EXPECTED, Failure, Why
 from datasets.whole import unfinished
 from model.reading import SCHEMA
 from model.runtime import STARTER, Execution, Session
@@ -25,8 +25,6 @@ from serving.archive.tables import FAILURES, HIPS, READINGS, HipRow, failures_ta
 from serving.deidentify.release import PARTS, PRIVATE, list_withheld, release_decided, write_crosswalk
 
 PLANNING_EVERY_S: Final = 10.0
-EXPECTED: Final = frozenset({Why.NOT_A_PICTURE, Why.NOT_ULTRASOUND, Why.DUPLICATE})
-"""Why an input may give no frame without anything being wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)

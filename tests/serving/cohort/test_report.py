@@ -2,16 +2,22 @@
 
 import csv
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from model.anatomy import Laterality
+from serving.cohort.agreement import OutcomeTests
+from serving.cohort.analysis import OutcomeAnalysis
 from serving.cohort.command import Job, report_cohort
 from serving.cohort.matching import Side
+from serving.cohort.model import fit
+from serving.cohort.outcomes import OUTCOMES
+from serving.cohort.plots import courses
 from serving.cohort.report import told_effect, told_p
 from tests.flow.test_command import hipsono
-from tests.serving.cohort.conftest import frame_row, hip_row, write_archive
+from tests.serving.cohort.conftest import distance_grid, frame_row, hip_row, write_archive
 
 HEAD = "patient,group,visit,date,index_hip,solar,capsule_distance_mm,vas,hhs,jadas,age_years,sex,subtype,excluded"
 DATES = {0: "2026-01-05", 2: "2026-01-19", 16: "2026-04-27"}
@@ -214,6 +220,14 @@ def test_one_group_one_visit_one_patient_is_a_report_too(tmp_path):
     page = (tmp_path / "report" / "index.html").read_text()
     assert "one visit: no change to test" in page and "Not tested: one group" in page
     assert "The patients are phantoms" in page
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: outcome.key)
+def test_no_line_beside_an_axis_is_longer_than_the_axis(outcome):
+    grid = replace(distance_grid({"treated": [(6.0, 5.0, 4.0)]}), outcome=outcome)
+    svg = courses(OutcomeAnalysis(outcome, grid, (), OutcomeTests((), (), fit(grid))))
+    lines = re.findall(r">([^<>]+)</(?:text|tspan)>", svg)
+    assert f"({outcome.unit})" in lines and max(map(len, lines)) <= 30
 
 
 def test_numbers_are_told_as_a_person_reads_them():
