@@ -231,18 +231,22 @@ def _put_together(
 
 
 def _hand_out(out: Path, parts: Parts, names: Iterable[str], results: frozenset[Result]) -> None:
-    """The objects for a PACS in a folder a kind, and nothing else there: links to where the parts keep them."""
+    """The objects for a PACS in a folder a kind, and no others there: links to where the parts keep them."""
     names = tuple(names)
-    for kind in results:
+    for kind in Result:
         folder = out / kind
-        folder.mkdir(exist_ok=True)
-        current = {path.name: path for name in names for path in parts.results(name, kind)}
-        for path in folder.iterdir():
+        if kind in results:
+            folder.mkdir(exist_ok=True)
+        found = (path for name in names for path in parts.results(name, kind)) if kind in results else ()
+        current = {path.name: path for path in found}
+        for path in folder.glob("*.dcm"):
             if path.name not in current or not path.samefile(current[path.name]):
                 path.unlink()
         for name, path in current.items():
             if not (folder / name).exists():
                 _linked(path, folder / name)
+        if folder.is_dir() and kind not in results and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _linked(path: Path, other: Path) -> None:

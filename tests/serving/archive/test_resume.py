@@ -8,6 +8,7 @@ from datasets.inputs import Why
 from model.anatomy import View
 from model.grade import GradeRules
 from serving.archive.note import name_of
+from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked
 from serving.deidentify.pseudonyms import Pseudonyms
@@ -119,6 +120,16 @@ def test_of_a_study_only_what_was_put_aside_last_is_kept(run):
     hidden.rename(archive / "two.dcm")
     again(run, asked=fourth)
     assert again(run, asked=third).read_now == 1
+
+
+def test_results_that_are_asked_for_no_more_are_not_left_beside_other_tables(run):
+    _, out = run
+    again(run, asked=Asked(results=frozenset({Result.REPORT, Result.OVERLAY})))
+    assert len(list((out / "sr").iterdir())) == len(list((out / "overlays").iterdir())) == 3
+    (out / "overlays" / "notes.txt").write_text("mine")
+    again(run)
+    assert not (out / "sr").exists()
+    assert [path.name for path in (out / "overlays").iterdir()] == ["notes.txt"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"digest": "", "settings": 5}'])
