@@ -15,14 +15,13 @@ from datasets.files import FileKind, FrameOptions
 from datasets.inputs import Failure, File, Why
 from datasets.phantom.cine import cine
 from model.anatomy import Laterality, View
-from model.grade import GradeRules, not_gradable
+from model.grade import GradeRules
 from model.reading import Reader
 from model.runtime import STARTER, Execution, Session
 from serving.archive.note import programs
 from serving.archive.parts import Changes, Parts
 from serving.archive.plan import Item, Study, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
-from serving.archive.quality import frame_quality
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked, read_study
@@ -112,19 +111,6 @@ def test_quality_is_the_least_sure_of_what_a_grade_stands_on(graded):
         every = seen[row["study"], row["hip"]]
         assert row["quality"] == (pytest.approx(sum(every) / len(every)) if every else None)
         assert (row["deciding_quality"] in every) == (row["gsus"] is not None)
-
-
-def test_a_frame_that_cannot_be_graded_has_no_quality_and_an_uncertain_grade_costs_none():
-    frame = next(iter(cine(GRADED, View.LONGITUDINAL, 1))).frame
-    reading = Reader(Session()).read(frame)
-    neck = next(one for one in reading.structures if one.name == "femoral_neck")
-    vague = tuple(replace(one, confidence=0.31) if one is neck else one for one in reading.structures)
-    assert frame_quality(replace(reading, structures=vague)) == pytest.approx(0.31)
-    without = tuple(one for one in reading.structures if one is not neck)
-    assert frame_quality(replace(reading, structures=without)) == 0
-    assert frame_quality(replace(reading, solar=not_gradable("the picture is saturated"))) == 0
-    unsure = replace(reading.solar.gsus, grade=None, reason="grade uncertain")
-    assert frame_quality(replace(reading, solar=replace(reading.solar, gsus=unsure))) == frame_quality(reading) > 0.5
 
 
 def test_the_page_stands_alone_and_shows_the_deciding_frames(graded):
