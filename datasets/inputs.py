@@ -52,6 +52,10 @@ class Why(StrEnum):
     CRASHED = "crashed"
 
 
+EXPECTED: Final = frozenset({Why.NOT_A_PICTURE, Why.NOT_ULTRASOUND, Why.DUPLICATE})
+"""Why an input may give no frame without anything being wrong with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An input without a frame, and what to do about it where something can be done."""

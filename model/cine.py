@@ -30,6 +30,14 @@ class CineGrade:
             best=tuple((p, index) if p > b[0] else b for b, p in zip(self.best, told, strict=True)),
         )
 
+    def joined(self, later: "CineGrade", after: int) -> "CineGrade":
+        """With what further frames say, whose numbers go on from `after`."""
+        return CineGrade(
+            self.frames + later.frames,
+            tuple(s + t for s, t in zip(self.sums, later.sums, strict=True)),
+            tuple((p, n + after) if p > b[0] else b for b, (p, n) in zip(self.best, later.best, strict=True)),
+        )
+
     @property
     def probabilities(self) -> tuple[float, ...] | None:
         """The mean over the frames that count; None without any."""

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from datasets.files import FrameOptions
+from datasets.inputs import EXPECTED
 from serving.archive.note import RUN
 from serving.archive.results import Result
-from serving.archive.run import EXPECTED, Job, Outcome, Progress, grade
+from serving.archive.run import Job, Outcome, Progress, grade
 from serving.archive.study import Asked
 from serving.deidentify.clean import Identities
 from serving.deidentify.layouts import load_layouts
@@ -102,7 +103,7 @@ class _Meter:
         self._last = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
-        ended = progress.studies == progress.of_studies
+        ended = progress.parts == progress.of_parts
         if self._console.is_terminal:
             self._console.print(progress.line, end="\n" if ended else "\r", highlight=False)
         elif ended or time.monotonic() - self._last > _PLAIN_EVERY_S:

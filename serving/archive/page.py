@@ -3,75 +3,83 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
 
-from datasets.inputs import Failure
+from datasets.dicom_header import read_date
+from datasets.inputs import EXPECTED, Failure
 from datasets.whole import write_whole
 from model.anatomy import GRADES
 from model.reading import NOTICE
-from serving.archive.parts import Parts
-from serving.archive.quality import hip_qualities
+from serving.archive.tables import HipRow
 
-PICTURES: Final = 400
-"""Deciding frames shown; the table names them all."""
-_COURSE_PX: Final = (220, 60)
+SHOWN: Final = 400
+"""Deciding frames and courses shown; the tables have them all."""
+LISTED: Final = 2_000
+"""Inputs without a frame that are listed, those with something wrong first: among the studies there may be anything."""
+_COURSE_PX: Final = (240, 84)
+_LEFT_PX, _EDGE_PX = 18, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Hip:
-    """A hip's row, its deciding frame's picture relative to the page, and how well it is shown (0 to 1)."""
+    """A hip's row, and its deciding frame's picture relative to the page."""
 
-    told: dict[str, Any]
+    told: HipRow
     picture: str | None
-    quality: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A patient's hip over its studies, by date: the grades, and a polyline of them for the page."""
+    """A patient's hip over its studies, by date: the grades, None where it has none, and their places on the page."""
 
     patient_id: str
     hip: str
-    visits: tuple[tuple[str, int], ...]
+    visits: tuple[tuple[date, int | None], ...]
 
     @property
-    def points(self) -> str:
-        width, height = _COURSE_PX
-        step = (width - 20) / max(len(self.visits) - 1, 1)
-        rise = (height - 20) / max(GRADES)
-        places = ((10 + step * k, height - 10 - rise * grade) for k, (_, grade) in enumerate(self.visits))
-        return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    def dots(self) -> list[tuple[float, float]]:
+        """(x, y) of each grade, days apart as they are."""
+        (first, *_, last), (width, _) = [day for day, _ in self.visits], _COURSE_PX
+        a_day = (width - _LEFT_PX - _EDGE_PX) / max((last - first).days, 1)
+        return [
+            (round(_LEFT_PX + a_day * (day - first).days, 1), level(grade))
+            for day, grade in self.visits
+            if grade is not None
+        ]
+
+
+def level(grade: int) -> float:
+    """The height y at which a course shows a grade."""
+    return round(_COURSE_PX[1] - _EDGE_PX - (_COURSE_PX[1] - 2 * _EDGE_PX) * grade / max(GRADES), 1)
 
 
 def write_page(
-    out: Path, parts: Parts, names: Iterable[str], failures: list[Failure], settings: dict[str, Any]
+    out: Path, rows: Iterable[tuple[HipRow, Path | None]], failures: list[Failure], settings: dict[str, Any]
 ) -> None:
     """Writes the page over an older one; of a de-identified run without pictures and without the inputs' names."""
     is_private = settings["deidentified"] is not None
-    qualities = hip_qualities(out)
-    hips = [
-        Hip(row, picture, qualities.get((row["study"], row["hip"])))
-        for name in names
-        if parts.has(name)
-        for row, picture in _hips(None if is_private else out, parts, name)
-    ]
-    grades = Counter(hip.told["gsus"] for hip in hips)
+    hips = [Hip(row, None if drawn is None or is_private else drawn.relative_to(out).as_posix()) for row, drawn in rows]
+    courses = _courses(hips)
+    grades = Counter(hip.told.gsus for hip in hips)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
     environment.filters.update(day=_day, percent=_percent, number=_number)
     page = environment.get_template("page.html.jinja").render(
         notice=NOTICE,
         settings=settings,
         hips=hips,
-        shown=[hip for hip in hips if hip.picture][:PICTURES],
+        shown=[hip for hip in hips if hip.picture][:SHOWN],
         pictured=sum(hip.picture is not None for hip in hips),
         grades=[(str(grade), grades[grade]) for grade in GRADES] + [("not gradable", grades[None])],
         most=max(grades.values(), default=0) or 1,
-        courses=_courses(hips),
+        courses=courses[:SHOWN],
+        of_courses=len(courses),
         course_px=_COURSE_PX,
-        failures=[] if is_private else failures,
+        levels=[(grade, level(grade)) for grade in GRADES],
+        failures=[] if is_private else sorted(failures, key=lambda one: one.why in EXPECTED)[:LISTED],
         failed=len(failures),
         causes=Counter(str(one.why) for one in failures),
     )
@@ -93,22 +101,12 @@ def _percent(percentile: float | None) -> str:
     return "< 1" if percentile < 1 else "> 99" if percentile > 99 else f"{percentile:.0f}"
 
 
-def _hips(out: Path | None, parts: Parts, name: str) -> list[tuple[dict[str, Any], str | None]]:
-    """The rows of a study's hips, with their pictures relative to a page in `out`; None without one."""
-    told = []
-    for table in parts.rows("hips", (name,)):
-        for row in table.to_pylist():
-            path = None if out is None else parts.picture(name, row["hip"])
-            told.append((row, None if path is None or out is None else path.relative_to(out).as_posix()))
-    return told
-
-
 def _courses(hips: list[Hip]) -> list[Course]:
-    """Hips of one patient with a grade on two days or more."""
-    visits: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    """Hips of one patient with a grade on two days or more; the days without one between them are told too."""
+    visits: dict[tuple[str, str], list[tuple[date, int | None]]] = defaultdict(list)
     for hip in hips:
-        told = hip.told
-        if told["gsus"] is not None and told["patient_id"] and told["study_date"]:
-            visits[told["patient_id"], told["hip"]].append((told["study_date"], told["gsus"]))
-    several = {key: sorted(seen) for key, seen in sorted(visits.items()) if len({day for day, _ in seen}) > 1}
-    return [Course(patient, hip, tuple(seen)) for (patient, hip), seen in several.items()]
+        day = read_date(hip.told.study_date)
+        if hip.told.patient_id and day is not None:
+            visits[hip.told.patient_id, hip.told.hip].append((day, hip.told.gsus))
+    courses = (Course(*whose, tuple(sorted(seen, key=lambda one: one[0]))) for whose, seen in sorted(visits.items()))
+    return [one for one in courses if len({day for day, grade in one.visits if grade is not None}) > 1]

@@ -1,4 +1,4 @@
-"""What is done, on disk: a folder a study, there whole or not at all.
+"""What is done, on disk: a folder a study, or a portion of a large one, there whole or not at all.
 
 A part's name is made from everything its content depends on: network, rules, settings, programs, and the study's files
 with their sizes and dates. A part that has the right name is therefore right, whoever wrote it and when. One that the
@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +21,11 @@ import pyarrow.parquet as pq
 from datasets.inputs import Why
 from datasets.whole import to_disk
 from model.frame import Frame
+from model.grade import GradeRules
+from serving.archive.hips import Tally, hips_of
 from serving.archive.plan import Study
 from serving.archive.study import StudyRead
-from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, hips_table
+from serving.archive.tables import FAILURES, READINGS, HipRow, failures_table
 from serving.deidentify.release import IMAGES
 from serving.overlay import draw_overlay, encode_jpeg
 
@@ -31,7 +34,8 @@ _AGAIN: Final = "again"
 """Marks a part whose study was not wholly within reach: it stands until the run is gone on with."""
 _ASIDE: Final = "aside"
 _ABOUT: Final = "about.json"
-_SCHEMAS: Final = {"readings": READINGS, "hips": HIPS, "failures": FAILURES}
+_HIPS: Final = "hips.json"
+_SCHEMAS: Final = {"readings": READINGS, "failures": FAILURES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,11 @@ class Parts:
 
     def name(self, study: Study) -> str:
         """The part's name for a study's files as they are now."""
-        told = hashlib.sha256(f"{self._digest}|{study.name}".encode())
+        told = hashlib.sha256(f"{self._digest}|{study.name}|{study.portions > 1}".encode())
         for item in study.items:
-            told.update(f"|{item.input.name}|{item.input.size_bytes}|{item.input.changed_ns}".encode())
+            told.update(f"|{len(item.copies)}".encode())
+            for one in item.inputs:
+                told.update(f"|{one.name}|{one.size_bytes}|{one.changed_ns}".encode())
         return told.hexdigest()[:32]
 
     def has(self, name: str) -> bool:
@@ -67,14 +73,12 @@ class Parts:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         try:
-            tables = {
-                "readings": read.readings, "hips": hips_table(read.hips), "failures": failures_table(read.failures),
-            }  # fmt: skip
-            for table, rows in tables.items():
+            for table, rows in (("readings", read.readings), ("failures", failures_table(read.failures))):
                 pq.write_table(rows, unfinished / f"{table}.parquet", compression="zstd")
+            (unfinished / _HIPS).write_text(json.dumps([hip.as_json() for hip in read.hips]))
             for shown in read.deciding:
                 picture = Frame(draw_overlay(shown.frame, shown.reading))
-                (unfinished / f"{shown.frame.laterality}.jpg").write_bytes(encode_jpeg(picture))
+                (unfinished / _picture(shown.place)).write_bytes(encode_jpeg(picture))
             for kind, result in read.results:
                 (unfinished / kind).mkdir(exist_ok=True)
                 result.save_as(unfinished / kind / f"{result.SOPInstanceUID}.dcm", enforce_file_format=True)
@@ -97,14 +101,28 @@ class Parts:
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def rows(self, table: str, names: Iterable[str]) -> Iterator[pa.Table]:
-        """A table's rows, part after part: "readings", "hips" or "failures"."""
+        """A table's rows, part after part: "readings" or "failures"."""
         for name in names:
             yield pq.read_table(self.folder / name / f"{table}.parquet", schema=_SCHEMAS[table])
 
-    def picture(self, name: str, hip: str) -> Path | None:
-        """The drawn deciding frame of a hip; None without one."""
-        path = self.folder / name / f"{hip}.jpg"
-        return path if path.is_file() else None
+    def hips(self, studies: dict[str, Study], rules: GradeRules) -> Iterator[tuple[HipRow, Path | None]]:
+        """The hips of those that are done, each judged over all portions of its study, and the frame that decided it
+        drawn, where one did.
+        """
+        done = (name for name in studies if self.has(name))
+        for _, names in groupby(done, lambda name: studies[name].name):
+            portions = tuple(names)
+            for hip in hips_of((one for name in portions for one in self._tallies(name)), rules):
+                yield hip, self._drawn(hip, portions)
+
+    def _tallies(self, name: str) -> list[Tally]:
+        return [Tally.from_json(told) for told in json.loads((self.folder / name / _HIPS).read_text())]
+
+    def _drawn(self, hip: HipRow, names: Iterable[str]) -> Path | None:
+        if hip.deciding_source is None or hip.deciding_frame is None:
+            return None
+        picture = _picture((hip.deciding_source, hip.deciding_frame))
+        return next((path for name in names if (path := self.folder / name / picture).is_file()), None)
 
     def results(self, name: str, kind: str) -> tuple[Path, ...]:
         """The DICOM objects of a kind that a study gave."""
@@ -114,11 +132,12 @@ class Parts:
         """Whether no study was ever done, or all are forgotten."""
         return not any(_finished(folder) for folder in (self.folder, self.aside))
 
-    def line_up(self, studies: dict[str, Study]) -> Changes:
-        """Brings what lies here in line with a plan, by the names of its parts.
+    def line_up(self, studies: dict[str, Study], inputs: Collection[str]) -> Changes:
+        """Brings what lies here in line with a plan, by the names of its parts; `inputs` are all of its archive's.
 
-        What the plan does not name goes aside, and comes back where it names it again; what was not wholly within
-        reach is dropped, to be tried again.
+        What the plan does not name goes aside, and comes back where it names it again. Of a study only what was put
+        aside last is kept there, and what holds a file that the archive has lost. What was not wholly within reach is
+        dropped, to be tried again.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob(f"{_UNFINISHED}*"):
@@ -131,14 +150,30 @@ class Parts:
         for name in studies:
             if not self.has(name) and (self.aside / name).is_dir():
                 _move(self.aside / name, self.folder / name)
+        self._drop_older({path.name: one["study"] for path, one in zip(unnamed, told, strict=True)}, inputs)
         again = [path for path in _finished(self.folder) if (path / _AGAIN).exists()]
         for path in again:
             shutil.rmtree(path)
         return Changes(
-            sum(one["study"] in planned and one["digest"] == self._digest for one in told),
-            sum(bool(one["files"]) and one["study"] not in planned for one in told),
+            len({one["study"] for one in told if one["study"] in planned and one["digest"] == self._digest}),
+            len({one["study"] for one in told if one["files"] and one["study"] not in planned}),
             len(again),
         )
+
+    def _drop_older(self, put_aside: dict[str, str], inputs: Collection[str]) -> None:
+        """Of the studies of which parts, by name, were put aside now, what lay there before, unless a file is lost."""
+        if not put_aside:
+            return
+        studies, there = set(put_aside.values()), frozenset(inputs)
+        for path in _finished(self.aside):
+            about = _about(path)
+            if path.name not in put_aside and about["study"] in studies and there.issuperset(about["files"]):
+                shutil.rmtree(path)
+
+    def kept(self) -> tuple[int, int]:
+        """How many parts lie aside, and how many bytes they take."""
+        files = (file.stat().st_size for file in self.aside.rglob("*") if file.is_file())
+        return len(_finished(self.aside)), sum(files)
 
     def missing(self, names: Collection[str]) -> list[str]:
         """The files that were read once, lie aside, and are not among an archive's names now."""
@@ -148,6 +183,11 @@ class Parts:
     def forget(self) -> None:
         """Drops what lies aside."""
         shutil.rmtree(self.aside, ignore_errors=True)
+
+
+def _picture(place: tuple[str, int]) -> str:
+    """What a drawn frame is called."""
+    return f"{hashlib.sha256(f'{place[0]}|{place[1]}'.encode()).hexdigest()[:16]}.jpg"
 
 
 def _finished(folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -21,33 +21,57 @@ from serving.dicom_out.origin import MAKER
 ULTRASOUND: Final = frozenset({"US", "IVUS", "OT", ""})
 """Modalities that are read: ultrasound, and what does not say (frame grabbers and converted pictures are "other")."""
 
+MAX_FRAMES: Final = 1_000
+MAX_BYTES: Final = 256_000_000
+"""Of one portion of a study, unless a single file has more: what is read in one go, and lost when it is cut off."""
+
 _CAPTURES: Final = (SecondaryCaptureImageStorage, MultiFrameTrueColorSecondaryCaptureImageStorage)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file to be read. `sop_uid` is empty and `frames` 1 for a picture, 0 for a video, whose length is not known."""
+    """A file to be read. `sop_uid` is empty and `frames` 1 for a picture, 0 for a video, whose length is not known.
+
+    `copies` hold the same instance, the largest first: they are read where the file turns out to be broken.
+    """
 
     input: Input
     kind: FileKind
     sop_uid: str = ""
     frames: int = 1
+    copies: tuple[Input, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The file and its copies, in the order in which they are tried."""
+        return (self.input, *self.copies)
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The files of a study: those of one Study Instance UID, or the pictures and videos of one folder."""
+    """The files of a study: those of one Study Instance UID, or the pictures and videos of one folder.
+
+    A large one is several in turn, of one name; `portions` tells how many. Its hips are judged over all of them.
+    """
 
     name: str
     items: tuple[Item, ...]
+    portions: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Studies sorted by name, and what gives no frame."""
+    """Studies sorted by name, the portions of one in turn, and what gives no frame; copies apart from `unread`."""
 
     studies: tuple[Study, ...]
-    failures: tuple[Failure, ...]
+    unread: tuple[Failure, ...]
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What gives no frame, as far as can be told before anything is read, sorted by name."""
+        items = (item for study in self.studies for item in study.items)
+        copies = [again(copy, item.input) for item in items for copy in item.copies]
+        return tuple(sorted((*self.unread, *copies), key=lambda one: one.name))
 
     @property
     def line(self) -> str:
@@ -55,7 +79,7 @@ class Plan:
         causes = Counter(one.why for one in self.failures)
         others = ", ".join(f"{count} {why}" for why, count in sorted(causes.items()))
         size = f"{self.size_bytes / 1e6:.0f} MB, {self.frames} frames"
-        return f"{self.files} files of {len(self.studies)} studies, {size}" + (
+        return f"{self.files} files of {len({study.name for study in self.studies})} studies, {size}" + (
             f"; beside them {others}" if others else ""
         )
 
@@ -70,8 +94,8 @@ class Plan:
     @property
     def names(self) -> frozenset[str]:
         """Every input, whether it is read or not."""
-        read = (item.input.name for study in self.studies for item in study.items)
-        return frozenset(read) | {one.name for one in self.failures}
+        read = (one.name for study in self.studies for item in study.items for one in item.inputs)
+        return frozenset(read) | {one.name for one in self.unread}
 
     @property
     def size_bytes(self) -> int:
@@ -98,10 +122,29 @@ def make_plan(archive: str | Path, heard: Callable[[int], None] = lambda _: None
     studies: dict[str, list[Item]] = defaultdict(list)
     for alike in copies.values():
         study, kept = max(alike, key=lambda copy: copy[1].input.size_bytes)
-        studies[study].append(kept)
-        reason = f"the same instance as {kept.input.name}"
-        failures += [Failure(item.input.name, Why.DUPLICATE, reason) for _, item in alike if item is not kept]
-    return Plan(tuple(Study(name, tuple(studies[name])) for name in sorted(studies)), tuple(failures))
+        others = [item.input for _, item in alike if item is not kept]
+        spare = sorted(others, key=lambda one: one.size_bytes, reverse=True)
+        studies[study].append(replace(kept, copies=tuple(spare)))
+    planned = tuple(portion for name in sorted(studies) for portion in _portions(name, studies[name]))
+    return Plan(planned, tuple(failures))
+
+
+def again(copy: Input, read: Input) -> Failure:
+    """What is told of a copy that need not be read."""
+    return Failure(copy.name, Why.DUPLICATE, f"the same instance as {read.name}")
+
+
+def _portions(name: str, items: list[Item]) -> Iterator[Study]:
+    """A study in as many goes as it takes to be read."""
+    goes: list[list[Item]] = [[]]
+    frames = size_bytes = 0
+    for item in items:
+        frames, size_bytes = frames + item.frames, size_bytes + item.input.size_bytes
+        if goes[-1] and (frames > MAX_FRAMES or size_bytes > MAX_BYTES):
+            goes.append([])
+            frames, size_bytes = item.frames, item.input.size_bytes
+        goes[-1].append(item)
+    return (Study(name, tuple(go), len(goes)) for go in goes)
 
 
 def _inputs(archive: str | Path) -> Iterator[Input | Failure]:

@@ -10,23 +10,21 @@ from typing import Final
 
 import pyarrow as pa
 
-from datasets.inputs import Failure, Why
+from datasets.inputs import EXPECTED, Failure, Why
 from datasets.whole import unfinished
 from model.reading import SCHEMA
 from model.runtime import STARTER, Execution, Session
 from serving.archive.note import Begun, may_take, name_of, programs, write_note
 from serving.archive.page import write_page
 from serving.archive.parts import Changes, Parts
-from serving.archive.plan import Plan, Study, make_plan
+from serving.archive.plan import Plan, Study, again, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
 from serving.archive.results import Result
 from serving.archive.study import Asked
-from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
+from serving.archive.tables import FAILURES, HIPS, READINGS, HipRow, failures_table, hips_table, write_table
 from serving.deidentify.release import PARTS, PRIVATE, list_withheld, release_decided, write_crosswalk
 
 PLANNING_EVERY_S: Final = 10.0
-EXPECTED: Final = frozenset({Why.NOT_A_PICTURE, Why.NOT_ULTRASOUND, Why.DUPLICATE})
-"""Why an input may give no frame without anything being wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it: rows in all, frames and studies read now, and the inputs with something wrong."""
+    """What came of it: rows in all, frames read now, and the inputs with something wrong."""
 
     frames: int
     hips: int
@@ -66,10 +64,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is: studies and frames done of those to do now, and the seconds since it began to read."""
+    """How far it is: parts (studies, or portions of large ones) and frames done, of those to do now, and the seconds
+    since it began to read.
+    """
 
-    studies: int
-    of_studies: int
+    parts: int
+    of_parts: int
     frames: int
     seconds: float
 
@@ -77,8 +77,8 @@ class Progress:
     def line(self) -> str:
         """Done, rate, and the time left at that rate."""
         rate = self.frames / max(self.seconds, 1e-9)
-        left = self.seconds * (self.of_studies - self.studies) / max(self.studies, 1)
-        return f"{self.studies} of {self.of_studies} studies, {rate:.1f} frames/s, {_clock(left)} left"
+        left = self.seconds * (self.of_parts - self.parts) / max(self.parts, 1)
+        return f"{self.parts} of {self.of_parts} parts, {rate:.1f} frames/s, {_clock(left)} left"
 
 
 def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None] = lambda _: None) -> Outcome:
@@ -100,17 +100,19 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
         )
     write_note(job.out, begun, None)
     names = {parts.name(study): study for study in plan.studies}
-    _tell(parts.line_up(names), parts, say)
+    changes = parts.line_up(names, plan.names)
     if job.forget:
         parts.forget()
+    _tell(changes, parts, say)
     left = [study for name, study in names.items() if not parts.has(name)]
     if len(left) < len(plan.studies):
-        say(f"{len(plan.studies) - len(left)} studies are done already")
+        say(f"{len(plan.studies) - len(left)} of {len(plan.studies)} parts are done already")
     network = begun.settings["model"]["sha256"]
     setup = Setup(job.model.resolve(), parts.folder, begun.digest, job.asked, network, programs(), job.execution)
     read_now, died = _read(_readers(left, setup, job), len(left), heard)
     failures = _all_failures(plan, parts, names, died)
-    counts = _put_together(job, parts, names, failures)
+    hips = tuple(parts.hips(names, job.asked.rules))
+    counts = _put_together(job, parts.rows("readings", filter(parts.has, names)), (row for row, _ in hips), failures)
     outcome = Outcome(
         counts["readings"],
         counts["hips"],
@@ -124,7 +126,7 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     else:
         write_crosswalk(job.out, (waiting.note.crossing for waiting in list_withheld(job.out).values()))
         release_decided(job.out)
-    write_page(job.out, parts, tuple(names), failures, begun.settings)
+    write_page(job.out, hips, failures, begun.settings)
     write_note(job.out, begun, asdict(outcome))
     return outcome
 
@@ -168,7 +170,13 @@ def _tell(changes: Changes, parts: Parts, say: Callable[[str], None]) -> None:
     if changes.again:
         say(f"{changes.again} studies are read again: they were not wholly within reach")
     if changes.gone:
-        say(f"{changes.gone} studies that were read are not in the archive now: they are kept in {parts.aside}")
+        say(f"{changes.gone} studies that were read are not in the archive now")
+    count, size_bytes = parts.kept()
+    if count:
+        say(
+            f"{count} parts read of other files or by other settings, {size_bytes / 1e6:.0f} MB, lie in {parts.aside}: "
+            "they are taken up where those are back, and --forget drops them"
+        )
 
 
 def _readers(left: list[Study], setup: Setup, job: Job) -> Iterator[Done | Died]:
@@ -180,7 +188,7 @@ def _readers(left: list[Study], setup: Setup, job: Job) -> Iterator[Done | Died]
 
 
 def _read(
-    read: Iterator[Done | Died], of_studies: int, heard: Callable[[Progress], None]
+    read: Iterator[Done | Died], of_parts: int, heard: Callable[[Progress], None]
 ) -> tuple[int, tuple[Study, ...]]:
     frames, died, began = 0, [], time.monotonic()
     for count, one in enumerate(read, start=1):
@@ -188,28 +196,31 @@ def _read(
             frames += one.frames
         else:
             died.append(one.study)
-        heard(Progress(count, of_studies, frames, time.monotonic() - began))
+        heard(Progress(count, of_parts, frames, time.monotonic() - began))
     return frames, tuple(died)
 
 
 def _all_failures(plan: Plan, parts: Parts, names: dict[str, Study], died: tuple[Study, ...]) -> list[Failure]:
     """Of planning, of reading, of files that are gone, and of files that killed their process; sorted by name."""
-    told = list(plan.failures)
+    told = list(plan.unread)
     gone = "it was read before and is not in the archive now: bring it back and --resume, or --forget it"
     told += [Failure(name, Why.MISSING, gone) for name in parts.missing(plan.names)]
     for table in parts.rows("failures", (name for name, study in names.items() if study not in died)):
         told += [Failure(row["name"], Why(row["why"]), row["reason"]) for row in table.to_pylist()]
-    reason = "the process that read its study died: read its files one by one with `hipsono read`"
-    told += [Failure(item.input.name, Why.CRASHED, reason) for study in died for item in study.items]
+    reason = "the process that read it, or others of its study, died: read them one by one with `hipsono read`"
+    items = [item for study in died for item in study.items]
+    told += [Failure(item.input.name, Why.CRASHED, reason) for item in items]
+    told += [again(copy, item.input) for item in items for copy in item.copies]
     return sorted(told, key=lambda one: (one.name, one.why))
 
 
-def _put_together(job: Job, parts: Parts, names: dict[str, Study], failures: list[Failure]) -> dict[str, int]:
+def _put_together(
+    job: Job, readings: Iterator[pa.Table], hips: Iterable[HipRow], failures: list[Failure]
+) -> dict[str, int]:
     """The three tables, each whole or as it was before; how many rows each has."""
-    done = [name for name in names if parts.has(name)]
     sources: dict[str, tuple[pa.Schema, Iterator[pa.Table]]] = {
-        "readings": (READINGS, parts.rows("readings", done)),
-        "hips": (HIPS, parts.rows("hips", done)),
+        "readings": (READINGS, readings),
+        "hips": (HIPS, iter((hips_table(hips),))),
         "failures": (FAILURES, iter((failures_table(failures),))),
     }
     counts = {}
@@ -221,18 +232,22 @@ def _put_together(job: Job, parts: Parts, names: dict[str, Study], failures: lis
 
 
 def _hand_out(out: Path, parts: Parts, names: Iterable[str], results: frozenset[Result]) -> None:
-    """The objects for a PACS in a folder a kind, and nothing else there: links to where the parts keep them."""
+    """The objects for a PACS in a folder a kind, and no others there: links to where the parts keep them."""
     names = tuple(names)
-    for kind in results:
+    for kind in Result:
         folder = out / kind
-        folder.mkdir(exist_ok=True)
-        current = {path.name: path for name in names for path in parts.results(name, kind)}
-        for path in folder.iterdir():
+        if kind in results:
+            folder.mkdir(exist_ok=True)
+        found = (path for name in names for path in parts.results(name, kind)) if kind in results else ()
+        current = {path.name: path for path in found}
+        for path in folder.glob("*.dcm"):
             if path.name not in current or not path.samefile(current[path.name]):
                 path.unlink()
         for name, path in current.items():
             if not (folder / name).exists():
                 _linked(path, folder / name)
+        if folder.is_dir() and kind not in results and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _linked(path: Path, other: Path) -> None:

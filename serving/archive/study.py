@@ -1,7 +1,6 @@
-"""One study -> a row a frame, a row a hip, the frame that decided each hip, and what could not be read."""
+"""One study, or a portion -> a row a frame, a tally a hip, the frames that may decide it, what could not be read."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -11,36 +10,31 @@ from pydicom.dataset import Dataset
 
 from datasets.dicom import Identity, read_dicom
 from datasets.files import FileKind, FrameOptions, read_frames
-from datasets.inputs import Failure, Why, failure_of
-from model.anatomy import Laterality, View
-from model.cine import CineGrade
+from datasets.inputs import Failure, Input, Why, failure_of
+from model.anatomy import Laterality
 from model.frame import Frame
-from model.grade import Combined, GradeRules, Gsus, Pdus, capsule_percentile, combine
-from model.reading import Reader, Reading
-from serving.archive.plan import Study
+from model.grade import GradeRules
+from model.reading import Reader
+from serving.archive.hips import Deciding, Tally, add_up, tally_of
+from serving.archive.plan import Item, Study, again
 from serving.archive.results import FileResults, Result
-from serving.archive.tables import FrameSource, HipRow, ReadingRows
+from serving.archive.tables import FrameSource, ReadingRows
 from serving.deidentify.clean import Cleaner, Identities, Withheld
 
 _NOBODY: Final = Identity(*[""] * 8)
 _NO_HEADER: Final = "a picture or video has no header to go by: it is neither read nor let out"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Deciding:
-    """A frame that decides a hip, with its reading: what a person looks at."""
-
-    source: FrameSource
-    frame: Frame
-    reading: Reading
-
-
 @dataclass(frozen=True, slots=True)
 class StudyRead:
-    """Everything of one study; `readings` a row a frame; `withheld` its files de-identified, where that is asked."""
+    """Everything of one study, or of a portion; `readings` a row a frame; `hips` tallies.
+
+    `deciding` are the frames that decide its hips, of a portion those that may; `withheld` its files de-identified,
+    where that is asked.
+    """
 
     readings: pa.Table
-    hips: tuple[HipRow, ...]
+    hips: tuple[Tally, ...]
     failures: tuple[Failure, ...]
     deciding: tuple[Deciding, ...]
     results: tuple[tuple[Result, Dataset], ...]
@@ -63,6 +57,15 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class _By:
+    """What reads."""
+
+    reader: Reader
+    asked: Asked
+    cleaner: Cleaner | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Opened:
     """A file to be read: under which names it is told, and where its bytes are."""
 
@@ -71,41 +74,100 @@ class _Opened:
     source: Path | bytes
 
 
-def read_study(study: Study, reader: Reader, asked: Asked, cleaner: Cleaner | None = None) -> StudyRead:
-    """Reads every frame of every file. One that cannot be read to its end is a failure; its frames until then stay.
+@dataclass(slots=True, eq=False)
+class _Gathered:
+    """What has been read so far, of a file or of several; `frames` may decide a hip."""
 
-    With a cleaner, what is read and told of is each file's de-identified twin; failures keep the originals' names.
+    rows: ReadingRows = field(default_factory=ReadingRows)
+    hips: dict[Laterality, Tally] = field(default_factory=dict)
+    frames: dict[tuple[str, int], Deciding] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    results: list[tuple[Result, Dataset]] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
+    count: int = 0
+    is_whole: bool = True
+
+    def see(self, seen: Deciding) -> None:
+        """One more frame."""
+        self.rows.add(seen.source, seen.reading)
+        self.count += 1
+        self._judge((tally_of(seen),), {seen.place: seen})
+
+    def add(self, later: "_Gathered") -> None:
+        """What was read of a file."""
+        self.rows.extend(later.rows)
+        self.results += later.results
+        self.withheld += later.withheld
+        self._judge(later.hips.values(), later.frames)
+
+    def _judge(self, hips: Iterable[Tally], frames: dict[tuple[str, int], Deciding]) -> None:
+        add_up(self.hips, hips)
+        places = {one.place for hip in self.hips.values() for one in hip.shown.values()}
+        self.frames = {place: one for place, one in (self.frames | frames).items() if place in places}
+
+
+def read_study(study: Study, reader: Reader, asked: Asked, cleaner: Cleaner | None = None) -> StudyRead:
+    """Reads every frame of every file. Of one that cannot be read to its end a copy is read, where there is one.
+
+    Without a whole copy it is a failure, and its frames until then stay. With a cleaner, what is read and told of is
+    each file's de-identified twin; failures keep the originals' names.
     """
-    rows = ReadingRows()
-    failures: list[Failure] = []
-    hips: dict[Laterality, _Hip] = {}
-    results: list[tuple[Result, Dataset]] = []
-    withheld: list[Withheld] = []
+    read, by = _Gathered(), _By(reader, asked, cleaner)
     for item in study.items:
-        of_file = FileResults(asked.results if item.kind is FileKind.DICOM else frozenset())
-        try:
-            opened = _Opened(study.name, item.input.name, item.input.source())
-            if cleaner is not None:
-                if item.kind is not FileKind.DICOM:
-                    failures.append(Failure(item.input.name, Why.NOT_DEIDENTIFIED, _NO_HEADER))
-                    continue
-                withheld.append(cleaner.clean(opened.source, item.input.name))
-                opened = _twin(withheld[-1])
-            identity, frames = _frames(item.kind, opened)
-            for known, reading in reader.read_all(map(asked.known.apply, frames)):
-                seen = Deciding(FrameSource(opened.study, opened.name, identity), known, reading)
-                rows.add(seen.source, seen.reading)
-                hips.setdefault(known.laterality, _Hip(known.laterality)).see(seen)
-                of_file.see(known, seen.reading)
-            results += of_file.build(opened.source, reader.model)
-            if of_file.too_long:
-                failures.append(Failure(item.input.name, Why.NOT_SEGMENTED, "its masks would fill the memory: cut it"))
-        except Exception as error:  # one poisoned file never stops an archive, whatever it does
-            failures.append(failure_of(item.input.name, error))
-    ordered = [hips[side] for side in Laterality if side in hips]
-    told = _compared(tuple(hip.row(asked.rules) for hip in ordered))
-    deciding = tuple(hip.decided for hip in ordered if hip.decided is not None)
-    return StudyRead(rows.table(), told, tuple(failures), deciding, tuple(results), tuple(withheld))
+        tried = _tried(study.name, item, by)
+        best = max(tried, key=lambda one: (one.is_whole, one.count))
+        read.add(best)
+        read.failures += _told(item, tried, best)
+    hips = tuple(read.hips[side] for side in Laterality if side in read.hips)
+    deciding = [hip.decided for hip in hips] if study.portions == 1 else [s for hip in hips for s in hip.shown.values()]
+    shown = tuple(read.frames[one.place] for one in deciding if one is not None)
+    return StudyRead(read.rows.table(), hips, tuple(read.failures), shown, tuple(read.results), tuple(read.withheld))
+
+
+def _tried(study: str, item: Item, by: _By) -> list[_Gathered]:
+    """The file and its copies read in turn, until one is whole."""
+    tried: list[_Gathered] = []
+    for copy in item.inputs:
+        tried.append(_read_file(study, copy, item.kind, by))
+        if tried[-1].is_whole:
+            break
+    return tried
+
+
+def _told(item: Item, tried: list[_Gathered], best: _Gathered) -> list[Failure]:
+    """What is told of a file and its copies, of which `best` is in the tables."""
+    read = item.inputs[tried.index(best)]
+    instead = f"; its copy {read.name} was read instead" if best.count else ""
+    told = [
+        failure if one is best else replace(failure, reason=failure.reason + instead)
+        for one in tried
+        for failure in one.failures
+    ]
+    return told + [again(copy, read) for copy in item.inputs[len(tried) :]]
+
+
+def _read_file(study: str, one: Input, kind: FileKind, by: _By) -> _Gathered:
+    """All that one file gives."""
+    read, of_file = _Gathered(), FileResults(by.asked.results if kind is FileKind.DICOM else frozenset())
+    try:
+        opened = _Opened(study, one.name, one.source())
+        if by.cleaner is not None:
+            if kind is not FileKind.DICOM:
+                read.failures.append(Failure(one.name, Why.NOT_DEIDENTIFIED, _NO_HEADER))
+                return read
+            read.withheld.append(by.cleaner.clean(opened.source, one.name))
+            opened = _twin(read.withheld[-1])
+        identity, frames = _frames(kind, opened)
+        for known, reading in by.reader.read_all(map(by.asked.known.apply, frames)):
+            read.see(Deciding(FrameSource(opened.study, opened.name, identity), known, reading))
+            of_file.see(known, reading)
+        read.results += of_file.build(opened.source, by.reader.model)
+        if of_file.too_long:
+            read.failures.append(Failure(one.name, Why.NOT_SEGMENTED, "its masks would fill the memory: cut it"))
+    except Exception as error:  # one poisoned file never stops an archive, whatever it does
+        read.failures.append(failure_of(one.name, error))
+        read.is_whole = False
+    return read
 
 
 def _twin(withheld: Withheld) -> _Opened:
@@ -118,104 +180,3 @@ def _frames(kind: FileKind, opened: _Opened) -> tuple[Identity, Iterator[Frame]]
         cine = read_dicom(opened.source, opened.name)
         return cine.identity, cine.frames()
     return _NOBODY, read_frames(opened.source, name=opened.name)
-
-
-@dataclass(slots=True)
-class _Hip:
-    """What is remembered of a hip while its frames go by: of the frames themselves only those that may decide."""
-
-    side: Laterality
-    frames: int = 0
-    view_frames: int = 0
-    first: FrameSource | None = None
-    age_years: float | None = None
-    grade: CineGrade = field(default_factory=CineGrade)
-    best: dict[int, Deciding] = field(default_factory=dict)
-    flow: Pdus = field(default_factory=lambda: Pdus(None, None, "no Doppler picture"))
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def see(self, seen: Deciding) -> None:
-        """One more frame, numbered by its place among the hip's frames."""
-        self.first = self.first or seen.source
-        self.age_years = seen.frame.age_years if self.age_years is None else self.age_years
-        if seen.reading.view.name is View.LONGITUDINAL:
-            self.view_frames += 1
-            self._weigh(seen)
-        flow = seen.reading.solar.pdus
-        if flow.calibrated is not None and (self.flow.calibrated is None or flow.calibrated > self.flow.calibrated):
-            self.flow = flow
-        self.frames += 1
-
-    def _weigh(self, seen: Deciding) -> None:
-        gsus = seen.reading.solar.gsus
-        before, self.grade = self.grade, self.grade.seen(gsus, self.frames)
-        if self.grade is before:
-            self.reasons[gsus.review or gsus.reason or "no grade"] += 1
-        for grade, (_, index) in enumerate(self.grade.best):
-            if index == self.frames:
-                self.best[grade] = seen
-
-    @property
-    def decided(self) -> Deciding | None:
-        """The frame that shows the hip's grade most clearly."""
-        return None if self.grade.grade is None else self.best[self.grade.grade]
-
-    def row(self, rules: GradeRules) -> HipRow:
-        """The hip's row, but for the difference to the other side."""
-        assert self.first is not None, "a hip is begun by its first frame"
-        decided, gsus = self.decided, self._gsus()
-        combined = Combined(None) if decided is None else combine(gsus, self.flow)
-        distance, spread = (None, None) if decided is None else _distance(decided.reading)
-        percentile = None
-        if distance is not None and self.age_years is not None:
-            percentile = capsule_percentile(distance, self.age_years, rules)
-        return HipRow(
-            study=self.first.study,
-            patient_id=self.first.identity.patient_id,
-            study_date=self.first.identity.study_date,
-            hip=self.side,
-            age_years=self.age_years,
-            frames=self.frames,
-            view_frames=self.view_frames,
-            graded_frames=self.grade.frames,
-            gsus=gsus.grade,
-            probabilities=gsus.probabilities,
-            evidence=gsus.evidence,
-            pdus_literal=self.flow.literal,
-            pdus_calibrated=self.flow.calibrated,
-            combined=combined.grade,
-            review=combined.reason,
-            reason=gsus.reason,
-            capsule_distance_mm=distance,
-            capsule_spread_mm=spread,
-            capsule_percentile=percentile,
-            deciding_source=None if decided is None else decided.source.source,
-            deciding_frame=None if decided is None else decided.reading.frame.index,
-        )
-
-    def _gsus(self) -> Gsus:
-        decided = self.decided
-        if decided is None:
-            return Gsus(None, (), "", self._why_not())
-        return Gsus(self.grade.grade, self.grade.probabilities or (), decided.reading.solar.gsus.evidence)
-
-    def _why_not(self) -> str:
-        if not self.view_frames:
-            return f"no anterior longitudinal view among {self.frames} frames"
-        reason, count = self.reasons.most_common(1)[0]
-        return f"{reason} ({count} of {self.view_frames} longitudinal frames)"
-
-
-def _distance(reading: Reading) -> tuple[float | None, float | None]:
-    found = next((one for one in reading.measurements if one.name == "capsule_distance"), None)
-    return (None, None) if found is None else (found.value, found.spread)
-
-
-def _compared(hips: tuple[HipRow, ...]) -> tuple[HipRow, ...]:
-    """With the side difference, where both sides of a study have a distance."""
-    distance = {hip.hip: hip.capsule_distance_mm for hip in hips}
-    left, right = distance.get(Laterality.LEFT), distance.get(Laterality.RIGHT)
-    if left is None or right is None:
-        return hips
-    difference = {Laterality.LEFT: left - right, Laterality.RIGHT: right - left}
-    return tuple(replace(hip, side_difference_mm=difference.get(hip.hip)) for hip in hips)

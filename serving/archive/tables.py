@@ -54,7 +54,7 @@ HIPS: Final = pa.schema(
      ("pdus_literal", pa.int8()), ("pdus_calibrated", pa.int8()), ("combined", pa.int8()), ("review", pa.string()),
      ("reason", pa.string()), ("capsule_distance_mm", pa.float64()), ("capsule_spread_mm", pa.float64()),
      ("capsule_percentile", pa.float64()), ("deciding_source", pa.string()), ("deciding_frame", pa.int32()),
-     ("side_difference_mm", pa.float64())]
+     ("deciding_quality", pa.float32()), ("quality", pa.float32()), ("side_difference_mm", pa.float64())]
 )  # fmt: skip
 
 FAILURES: Final = pa.schema([("name", pa.string()), ("why", pa.string()), ("reason", pa.string())])
@@ -75,6 +75,8 @@ class HipRow:
 
     The deciding frame shows the hip's grade most clearly; distance and percentile are that frame's, flow is
     the highest of the frames that show it. `side_difference_mm` is this hip's distance less the other's.
+    `quality`, 0 to 1, is the mean over the longitudinal frames, those that cannot be graded counted as 0;
+    None without any.
     """
 
     study: str
@@ -98,6 +100,8 @@ class HipRow:
     capsule_percentile: float | None
     deciding_source: str | None
     deciding_frame: int | None
+    deciding_quality: float | None = None
+    quality: float | None = None
     side_difference_mm: float | None = None
 
 
@@ -111,6 +115,15 @@ class ReadingRows:
     def add(self, source: FrameSource, reading: Reading) -> None:
         """A frame's row."""
         self._rows.append(_frame(source, reading))
+        if len(self._rows) >= _ROWS_A_PACK:
+            self._pack()
+
+    def extend(self, later: "ReadingRows") -> None:
+        """What another has collected."""
+        if later._tables:
+            self._pack()
+            self._tables += later._tables
+        self._rows += later._rows
         if len(self._rows) >= _ROWS_A_PACK:
             self._pack()
 

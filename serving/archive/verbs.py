@@ -18,7 +18,7 @@ def grade(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the tables and the page.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder.")] = False,
     forget: Annotated[
-        bool, typer.Option("--forget", help="With --resume: drop what was read and is in ARCHIVE no more.")
+        bool, typer.Option("--forget", help="With --resume: drop what lies in OUT/aside, and take ARCHIVE as it is.")
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that read; a core each without it.")] = None,
     ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster, or auto (extra `cluster`).")] = None,

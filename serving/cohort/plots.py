@@ -1,6 +1,7 @@
 """Figures of a trial as SVG: each patient's course, grades by visit, differences of machine and reader."""
 
 import io
+from textwrap import fill
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +21,8 @@ ACCENT: Final = "#2b83c4"
 GRADE_COLOURS: Final = ("#a9b8c6", "#6fb1dd", "#2b83c4", "#c8611c")
 _JITTER: Final = 0.13
 _LEGIBLE_PERCENT: Final = 7
+_LABEL_CHARS: Final = 30
+"""Of a line beside an axis: more are cut off."""
 _SEED: Final = 20261121
 _STYLE: Final[Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "hipsono", "font.family": "sans-serif", "font.size": 10,
@@ -45,7 +48,7 @@ def courses(one: OutcomeAnalysis) -> str:
             panel.set_xlim(-0.15, len(grid.weeks) - 0.85)
             if grid.outcome.is_grade:
                 panel.set_yticks(GRADES)
-        panels[0].set_ylabel(f"{one.outcome.label}\n({one.outcome.unit})")
+        panels[0].set_ylabel(f"{fill(one.outcome.label, _LABEL_CHARS)}\n({one.outcome.unit})")
         return _svg(figure)
 
 

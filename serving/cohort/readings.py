@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 from model.anatomy import Laterality
 from model.cine import CineGrade
 from model.grade import Gsus
-from serving.archive.quality import hip_qualities
 from serving.archive.tables import HIPS
 
 _WANTED: Final = (
     "study", "patient_id", "study_date", "hip", "gsus", "pdus_calibrated", "review", "reason", "capsule_distance_mm",
     "capsule_percentile", "side_difference_mm",
 )  # fmt: skip
+_SINCE: Final = "quality"
+"""A column that older folders lack: their hips are told without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +87,14 @@ def read_readings(folder: Path) -> Readings:
     absent = [name for name in _WANTED if name not in table.column_names]
     if absent:
         raise ValueError(f"{path} has no column {', '.join(absent)}: grade the archive again with this version")
-    schema = pa.schema([HIPS.field(name) for name in _WANTED])
-    rows = table.select(list(_WANTED)).cast(schema).to_pylist()
+    there = [name for name in (*_WANTED, _SINCE) if name in table.column_names]
+    rows = table.select(there).cast(pa.schema([HIPS.field(name) for name in there])).to_pylist()
     by_study: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_study[row["study"]].append(row)
-    beside = _Beside(hip_qualities(folder), _learned(folder))
-    studies = tuple(_study(name, told, beside) for name, told in sorted(by_study.items()))
+    learned = _learned(folder)
+    studies = tuple(_study(name, told, learned) for name, told in sorted(by_study.items()))
     return Readings(studies, _origin(folder / "run.json"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Beside:
-    """By study and hip what the frames' own rows say: quality, and the grade of those that ask for review."""
-
-    qualities: dict[tuple[str, str], float]
-    learned: dict[tuple[str, str], int]
 
 
 def _learned(folder: Path) -> dict[tuple[str, str], int]:
@@ -118,13 +111,12 @@ def _learned(folder: Path) -> dict[tuple[str, str], int]:
     return {hip: told.grade for hip, told in grades.items() if told.grade is not None}
 
 
-def _study(name: str, rows: list[dict[str, Any]], beside: _Beside) -> Study:
+def _study(name: str, rows: list[dict[str, Any]], learned: dict[tuple[str, str], int]) -> Study:
     hips = tuple(
         HipReading(
             Laterality(row["hip"]), row["gsus"], row["pdus_calibrated"], row["review"], row["reason"],
             row["capsule_distance_mm"], row["capsule_percentile"], row["side_difference_mm"],
-            beside.qualities.get((name, row["hip"])),
-            None if row["gsus"] is not None else beside.learned.get((name, row["hip"])),
+            row.get(_SINCE), None if row["gsus"] is not None else learned.get((name, row["hip"])),
         )
         for row in rows
     )  # fmt: skip

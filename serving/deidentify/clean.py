@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import UID, RLELossless, UltrasoundMultiFrameImageStorage
+from pydicom.uid import (
+    UID,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    RLELossless,
+    UltrasoundMultiFrameImageStorage,
+)
 
 from datasets.dicom import DicomCine, read_dicom
 from datasets.dicom_header import read_header
 from datasets.picture import UnreadableFile
-from serving.deidentify.header import clean_header, identifying_words, residue
+from serving.deidentify.header import CAPTURES_OF_FRAMES, clean_header, identifying_words, residue
 from serving.deidentify.layouts import Layouts, layout_of
 from serving.deidentify.pixels import describe, keep_mask, kept_frames, overview, pack
 from serving.deidentify.pseudonyms import Pseudonyms
@@ -94,6 +100,7 @@ class Cleaner:
             raise UnreadableFile(name, f"something of the original is left in {', '.join(left)}", _REMEDY)
         layout = layout_of(header)
         frames = self._blanked(cine, layout)
+        _tell_class(cleaned, frames[0].ndim == 3)
         _tell_frames(cleaned, len(frames))
         describe(cleaned, pack(frames), frames[0].shape, _was_lossy(header, cine))
         found = self._search.search(frames, words)
@@ -116,6 +123,18 @@ def _crossing(header: Dataset, cleaned: Dataset, name: str) -> Crossing:
         sop_uid=str(header.SOPInstanceUID),
         uid=str(cleaned.SOPInstanceUID),
     )
+
+
+def _tell_class(cleaned: Dataset, is_coloured: bool) -> None:
+    """Of captures with several frames there is a class a kind of pixels; ours are 8 bits, grey or RGB."""
+    if cleaned.SOPClassUID not in CAPTURES_OF_FRAMES:
+        return
+    if is_coloured:
+        cleaned.SOPClassUID = MultiFrameTrueColorSecondaryCaptureImageStorage
+        return
+    cleaned.SOPClassUID = MultiFrameGrayscaleByteSecondaryCaptureImageStorage
+    cleaned.PresentationLUTShape = "IDENTITY"
+    cleaned.RescaleIntercept, cleaned.RescaleSlope, cleaned.RescaleType = 0, 1, "US"
 
 
 def _tell_frames(cleaned: Dataset, count: int) -> None:

@@ -15,6 +15,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import (
     UID,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
     SecondaryCaptureImageStorage,
     UltrasoundImageStorage,
@@ -25,14 +26,18 @@ from datasets.dicom_header import age_text, read_age, read_date, read_laterality
 from model.anatomy import Laterality
 from serving.deidentify.pseudonyms import Pseudonyms
 
+CAPTURES_OF_FRAMES: Final = (
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+)
 SOP_CLASSES: Final = (
     UltrasoundImageStorage,
     UltrasoundMultiFrameImageStorage,
     UID("1.2.840.10008.5.1.4.1.1.6"),
     UID("1.2.840.10008.5.1.4.1.1.3"),
     SecondaryCaptureImageStorage,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    *CAPTURES_OF_FRAMES,
 )
 """Ultrasound, the retired classes of old archives too, and captures of it. Any other class is refused."""
 

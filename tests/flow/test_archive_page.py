@@ -1,15 +1,8 @@
 """The archive's page in a real headless Chromium, opened from disk: sorted as numbers, missing last, no gaps."""
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from model.anatomy import Laterality
 from serving.archive.page import write_page
-from serving.archive.parts import Parts
-from serving.archive.plan import Study
-from serving.archive.study import StudyRead
-from serving.archive.tables import READINGS
 from tests.flow.conftest import CHROMIUM
 from tests.serving.cohort.conftest import hip_row
 
@@ -24,27 +17,19 @@ HIPS = {
     "c": {"capsule_percentile": 50.0, "side_difference_mm": 0.5, "capsule_distance_mm": 6.0, "age_years": 2.5},
     "d": {"capsule_percentile": 2.0, "capsule_distance_mm": 5.0, "age_years": 12.0},
 }
-QUALITIES = {"a": (0.9, 0.7), "b": (1.0, 0.0), "c": (0.95,), "d": (None,)}
+QUALITIES = {"a": 0.8, "b": 0.5, "c": 0.95, "d": None}
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """The address of a page of four hips, written as `hipsono grade` writes it."""
     out = tmp_path_factory.mktemp("out")
-    parts = Parts(out / "parts", "digest")
-    rows = {
-        name: hip_row(name, "20260105", study=name, capsule_spread_mm=0.4, pdus_calibrated=1, pdus_literal=2, **changes)
+    flow = {"pdus_calibrated": 1, "pdus_literal": 2}
+    rows = [
+        hip_row(name, "20260105", study=name, capsule_spread_mm=0.4, quality=QUALITIES[name], **flow, **changes)
         for name, changes in HIPS.items()
-    }
-    for name, row in rows.items():
-        parts.write(Study(name, ()), StudyRead(READINGS.empty_table(), (row,), (), (), ()))
-    readings = [
-        {"study": name, "laterality": str(Laterality.LEFT), "quality": quality}
-        for name, several in QUALITIES.items()
-        for quality in several
     ]
-    pq.write_table(pa.Table.from_pylist(readings, READINGS), out / "readings.parquet")
-    write_page(out, parts, [parts.name(Study(name, ())) for name in HIPS], [], SETTINGS)
+    write_page(out, ((row, None) for row in rows), [], SETTINGS)
     return (out / "index.html").as_uri()
 
 

@@ -38,7 +38,7 @@ def test_a_node_lost_on_the_way_costs_time_and_no_result(cluster, tmp_path):
     lost = threading.Event()
 
     def lose_one(progress):
-        if progress.studies == 2 and not lost.is_set():
+        if progress.parts == 2 and not lost.is_set():
             cluster.remove_node(nodes[0], allow_graceful=False)
             lost.set()
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import zipfile
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,14 +15,13 @@ from datasets.files import FileKind, FrameOptions
 from datasets.inputs import Failure, File, Why
 from datasets.phantom.cine import cine
 from model.anatomy import Laterality, View
-from model.grade import GradeRules, not_gradable
+from model.grade import GradeRules
 from model.reading import Reader
 from model.runtime import STARTER, Execution, Session
 from serving.archive.note import programs
 from serving.archive.parts import Changes, Parts
 from serving.archive.plan import Item, Study, make_plan
 from serving.archive.pool import Died, Done, Setup, read_all
-from serving.archive.quality import frame_quality, hip_qualities
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked, read_study
@@ -101,22 +101,16 @@ def test_quality_is_the_least_sure_of_what_a_grade_stands_on(graded):
     out, _ = graded
     by_view = {row["view"]: row["quality"] for row in rows(out, "readings")}
     assert by_view[View.ILIOPECTINEAL] is None and 0.5 < by_view[View.LONGITUDINAL] <= 1
-    qualities = hip_qualities(out)
-    assert {hip for study, hip in qualities if study == "1.2.3"} == {"left", "right"}
-    assert hip_qualities(out / "parts") == {}
-
-
-def test_a_frame_that_cannot_be_graded_has_no_quality_and_an_uncertain_grade_costs_none():
-    frame = next(iter(cine(GRADED, View.LONGITUDINAL, 1))).frame
-    reading = Reader(Session()).read(frame)
-    neck = next(one for one in reading.structures if one.name == "femoral_neck")
-    vague = tuple(replace(one, confidence=0.31) if one is neck else one for one in reading.structures)
-    assert frame_quality(replace(reading, structures=vague)) == pytest.approx(0.31)
-    without = tuple(one for one in reading.structures if one is not neck)
-    assert frame_quality(replace(reading, structures=without)) == 0
-    assert frame_quality(replace(reading, solar=not_gradable("the picture is saturated"))) == 0
-    unsure = replace(reading.solar.gsus, grade=None, reason="grade uncertain")
-    assert frame_quality(replace(reading, solar=replace(reading.solar, gsus=unsure))) == frame_quality(reading) > 0.5
+    seen = defaultdict(list)
+    for row in rows(out, "readings"):
+        if row["quality"] is not None:
+            seen[row["study"], row["laterality"]].append(row["quality"])
+    hips = rows(out, "hips")
+    assert {(row["study"], row["hip"]) for row in hips if row["quality"] is not None} == set(seen)
+    for row in hips:
+        every = seen[row["study"], row["hip"]]
+        assert row["quality"] == (pytest.approx(sum(every) / len(every)) if every else None)
+        assert (row["deciding_quality"] in every) == (row["gsus"] is not None)
 
 
 def test_the_page_stands_alone_and_shows_the_deciding_frames(graded):
@@ -215,11 +209,11 @@ def test_what_was_out_of_reach_is_tried_again(tmp_path):
     name = parts.name(study)
     (far,) = read_all([study], setup, 1)
     assert (far.frames, far.failures) == (0, 1) and parts.has(name)
-    assert parts.line_up({name: study}) == Changes(changed=0, gone=0, again=1) and not parts.has(name)
+    assert parts.line_up({name: study}, ()) == Changes(changed=0, gone=0, again=1) and not parts.has(name)
     (tmp_path / "up").touch()
     (near,) = read_all([study], setup, 1)
     assert (near.frames, near.failures) == (2, 0)
-    assert parts.line_up({name: study}) == Changes(changed=0, gone=0, again=0) and parts.has(name)
+    assert parts.line_up({name: study}, ()) == Changes(changed=0, gone=0, again=0) and parts.has(name)
 
 
 def test_what_the_caller_knows_goes_before_the_files(archive, tmp_path):

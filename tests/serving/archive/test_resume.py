@@ -8,6 +8,7 @@ from datasets.inputs import Why
 from model.anatomy import View
 from model.grade import GradeRules
 from serving.archive.note import name_of
+from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked
 from serving.deidentify.pseudonyms import Pseudonyms
@@ -99,6 +100,36 @@ def test_a_setting_put_back_finds_what_was_read_by_it(run):
     assert not any("their files" in line for line in heard)
     assert again(run).read_now == 0
     assert contents(run[1]) == before
+
+
+def test_of_a_study_only_what_was_put_aside_last_is_kept(run):
+    archive, out = run
+    heard, first = [], parts_of(out)
+    second, third, fourth = (Asked(rules=GradeRules(version=name)) for name in ("second", "third", "fourth"))
+    again(run, asked=second)
+    between = parts_of(out)
+    assert {path.name for path in (out / "aside").iterdir()} == first
+    hidden = (archive / "two.dcm").rename(archive.with_name("hidden.dcm"))
+    again(run, heard.append, asked=third)
+    lost = {path.name for path in (out / "aside").iterdir()} - between
+    assert len(between) == 2 and len(lost) == 1 and lost < first
+    size = sum(path.stat().st_size for path in (out / "aside").rglob("*") if path.is_file())
+    told = f"3 parts read of other files or by other settings, {size / 1e6:.0f} MB, lie in {out / 'aside'}"
+    assert any(line.startswith(told) for line in heard)
+    assert missing(out) == ["two.dcm"]
+    hidden.rename(archive / "two.dcm")
+    again(run, asked=fourth)
+    assert again(run, asked=third).read_now == 1
+
+
+def test_results_that_are_asked_for_no_more_are_not_left_beside_other_tables(run):
+    _, out = run
+    again(run, asked=Asked(results=frozenset({Result.REPORT, Result.OVERLAY})))
+    assert len(list((out / "sr").iterdir())) == len(list((out / "overlays").iterdir())) == 3
+    (out / "overlays" / "notes.txt").write_text("mine")
+    again(run)
+    assert not (out / "sr").exists()
+    assert [path.name for path in (out / "overlays").iterdir()] == ["notes.txt"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"digest": "", "settings": 5}'])

@@ -52,10 +52,10 @@ def hip_row(patient, date, hip=Laterality.LEFT, gsus=1, **changes):
     return HipRow(**(told | changes))
 
 
-def frame_row(hip, quality=0.9, gsus=None, review=None, probabilities=()):
+def frame_row(hip, gsus=None, review=None, probabilities=()):
     """A frame's row of a hip's row."""
     return {
-        "study": hip.study, "laterality": str(hip.hip), "quality": quality, "gsus": gsus, "gsus_review": review,
+        "study": hip.study, "laterality": str(hip.hip), "gsus": gsus, "gsus_review": review,
         "gsus_probabilities": list(probabilities),
     }  # fmt: skip
 

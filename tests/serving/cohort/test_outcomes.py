@@ -47,14 +47,15 @@ def test_a_study_of_a_known_patient_that_is_no_visits_is_named(joined):
 
 
 def test_a_hip_under_review_counts_in_the_sensitivity_analysis_alone(design_file, tmp_path):
-    rows = [hip_row("A", "20260105", gsus=None), hip_row("B", "20260105", gsus=2), hip_row("C", "20260105", gsus=None)]
+    told = {"A": (None, 0.6), "B": (2, 1.0), "C": (None, 0.0)}
+    rows = [hip_row(who, "20260105", gsus=gsus, quality=quality) for who, (gsus, quality) in told.items()]
     frames = [
-        frame_row(rows[0], 0.8, 0, "review: ...", (0.6, 0.4, 0, 0)),
-        frame_row(rows[0], 0.6, 1, "review: ...", (0.1, 0.9, 0, 0)),
-        frame_row(rows[0], 0.4, None, None, (0.4, 0.3, 0.3, 0)),
-        frame_row(rows[0], None),
-        frame_row(rows[1], 1.0, 0, "review: ...", (1, 0, 0, 0)),
-        frame_row(rows[2], 0.0),
+        frame_row(rows[0], 0, "review: ...", (0.6, 0.4, 0, 0)),
+        frame_row(rows[0], 1, "review: ...", (0.1, 0.9, 0, 0)),
+        frame_row(rows[0], None, None, (0.4, 0.3, 0.3, 0)),
+        frame_row(rows[0]),
+        frame_row(rows[1], 0, "review: ...", (1, 0, 0, 0)),
+        frame_row(rows[2]),
     ]
     readings = read_readings(write_archive(tmp_path / "graded", rows, frames=frames))
     cohort = join(read_design(design_file(HEAD, *(f"{who},g,0,left,,,," for who in "ABC"))), readings, Side.INDEX)

@@ -2,16 +2,22 @@
 
 import csv
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from model.anatomy import Laterality
+from serving.cohort.agreement import OutcomeTests
+from serving.cohort.analysis import OutcomeAnalysis
 from serving.cohort.command import Job, report_cohort
 from serving.cohort.matching import Side
+from serving.cohort.model import fit
+from serving.cohort.outcomes import OUTCOMES
+from serving.cohort.plots import courses
 from serving.cohort.report import told_effect, told_p
 from tests.flow.test_command import hipsono
-from tests.serving.cohort.conftest import frame_row, hip_row, write_archive
+from tests.serving.cohort.conftest import distance_grid, frame_row, hip_row, write_archive
 
 HEAD = "patient,group,visit,date,index_hip,solar,capsule_distance_mm,vas,hhs,jadas,age_years,sex,subtype,excluded"
 DATES = {0: "2026-01-05", 2: "2026-01-19", 16: "2026-04-27"}
@@ -70,14 +76,15 @@ def trial(tmp_path_factory):
                 lines.append(",".join(map(str, (*row, excluded))))
                 if (patient, week) not in (("p7", 16), ("p6", 16)):
                     read = None if (patient, week) == ("t6", 2) else 2 if (patient, week) == ("t3", 0) else grade
-                    hips.append(hip_row(patient, date.replace("-", ""), Laterality.LEFT, read))
+                    quality = 0.5 if read is None else 0.75
+                    hips.append(hip_row(patient, date.replace("-", ""), Laterality.LEFT, read, quality=quality))
     (folder / "design.csv").write_text("\n".join(lines) + "\n")
     (folder / "published.csv").write_text(
         "group,visit,outcome,n,mean,spread\ntreated,16,solar,40,0.15,0.06\ntreated,0,solar,8,1.75,0.71\n"
     )
     reviewed = next(row for row in hips if row.gsus is None)
-    frames = [frame_row(row, 0.75, row.gsus) for row in hips if row is not reviewed]
-    frames += [frame_row(reviewed, 0.5, 1, "review: grade 1 was learned, the capsule is convex", (0, 1, 0, 0))]
+    frames = [frame_row(row, row.gsus) for row in hips if row is not reviewed]
+    frames += [frame_row(reviewed, 1, "review: grade 1 was learned, the capsule is convex", (0, 1, 0, 0))]
     hips.append(hip_row("t0", "20260301", study="extra"))
     write_archive(folder / "graded", hips, frames=frames)
     return folder
@@ -213,6 +220,14 @@ def test_one_group_one_visit_one_patient_is_a_report_too(tmp_path):
     page = (tmp_path / "report" / "index.html").read_text()
     assert "one visit: no change to test" in page and "Not tested: one group" in page
     assert "The patients are phantoms" in page
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: outcome.key)
+def test_no_line_beside_an_axis_is_longer_than_the_axis(outcome):
+    grid = replace(distance_grid({"treated": [(6.0, 5.0, 4.0)]}), outcome=outcome)
+    svg = courses(OutcomeAnalysis(outcome, grid, (), OutcomeTests((), (), fit(grid))))
+    lines = re.findall(r">([^<>]+)</(?:text|tspan)>", svg)
+    assert f"({outcome.unit})" in lines and max(map(len, lines)) <= 30
 
 
 def test_numbers_are_told_as_a_person_reads_them():
