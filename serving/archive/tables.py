@@ -36,7 +36,7 @@ _TARGET: Final = pa.struct(
 READINGS: Final = pa.schema(
     [("study", pa.string()), ("source", pa.string()), ("frame", pa.int32()), ("patient_id", pa.string()),
      ("study_date", pa.string()), ("study_uid", pa.string()), ("series_uid", pa.string()),
-     ("sop_instance_uid", pa.string()), ("reading_id", pa.string()), ("width", pa.int32()), ("height", pa.int32()),
+     ("sop_instance_uid", pa.string()), ("reading_id", pa.string()), ("looks", pa.int8()), ("width", pa.int32()), ("height", pa.int32()),
      ("spacing_row_mm", pa.float64()), ("spacing_column_mm", pa.float64()), ("spacing_source", pa.string()),
      ("laterality", pa.string()), ("view", pa.string()), ("view_confidence", pa.float32()), ("quality", pa.float32()),
      ("gsus", pa.int8()), ("gsus_probabilities", pa.list_(pa.float32())), ("gsus_evidence", pa.string()),
@@ -177,7 +177,7 @@ def _frame(source: FrameSource, reading: Reading) -> dict[str, Any]:
     return {
         "study": source.study, "source": source.source, "frame": reading.frame.index, "patient_id": identity.patient_id,
         "study_date": identity.study_date, "study_uid": identity.study_uid, "series_uid": identity.series_uid,
-        "sop_instance_uid": identity.sop_instance_uid, "reading_id": reading.id,
+        "sop_instance_uid": identity.sop_instance_uid, "reading_id": reading.id, "looks": reading.looks,
         "width": reading.frame.width, "height": reading.frame.height,
         "spacing_row_mm": spacing[0], "spacing_column_mm": spacing[1], "spacing_source": reading.frame.spacing_source,
         "laterality": str(reading.frame.laterality), "view": str(reading.view.name),
