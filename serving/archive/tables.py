@@ -36,7 +36,8 @@ _TARGET: Final = pa.struct(
 READINGS: Final = pa.schema(
     [("study", pa.string()), ("source", pa.string()), ("frame", pa.int32()), ("patient_id", pa.string()),
      ("study_date", pa.string()), ("study_uid", pa.string()), ("series_uid", pa.string()),
-     ("sop_instance_uid", pa.string()), ("reading_id", pa.string()), ("looks", pa.int8()), ("width", pa.int32()), ("height", pa.int32()),
+     ("sop_instance_uid", pa.string()), ("reading_id", pa.string()), ("looks", pa.int8()),
+     ("width", pa.int32()), ("height", pa.int32()),
      ("spacing_row_mm", pa.float64()), ("spacing_column_mm", pa.float64()), ("spacing_source", pa.string()),
      ("laterality", pa.string()), ("view", pa.string()), ("view_confidence", pa.float32()), ("quality", pa.float32()),
      ("gsus", pa.int8()), ("gsus_probabilities", pa.list_(pa.float32())), ("gsus_evidence", pa.string()),
