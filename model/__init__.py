@@ -17,6 +17,9 @@ doppler     whether a picture shows Doppler, and its flow within the recess
 measure     millimetres and ratios, each a value or the reason why not
 grade       SOLAR rules as versioned data
 reading     the whole flow on one screen
+tracking    what the frames before tell of the next: landmarks that follow the tissue, nothing that flickers
+cuts        whether a picture goes on from the one before
+cine        one grade for a cine
 network/    torch modules; only training opens it
 weights/    the shipped starter model and its card
 """

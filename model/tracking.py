@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.cuts import likeness
 from model.findings import Findings, FoundLandmark, FoundStructure
 from model.geometry import Points
 from model.preprocess import Box, Look
@@ -29,8 +30,11 @@ _GRADE_S: Final = 0.3
 """Time constants of what the network tells as probabilities: view and structures, and grade."""
 _HELD_S: Final = 0.12
 """A structure missing for no longer than this stays, carried with the tissue: less than the eye takes for flicker."""
-_CUT_LIKENESS: Final = 0.5
-_CUT_PX: Final = 48
+_CUT_SHARE: Final = 0.8
+"""A picture less like the one before than this share of what the cine's pictures are: a fast probe lowers both."""
+_LIKENESS: Final = 0.75
+"""Taken for a cine's own until there is one: moving hips are above it, other hips below."""
+_LIKENESS_WEIGHT: Final = 0.4
 _GAP_S: Final = 1.0
 _SAME_SECTOR: Final = 0.015
 _WINDOW_PX: Final = 31
@@ -49,7 +53,8 @@ class TrackedPoint:
 class Track:
     """What is remembered of a cine's last frame, taken at `at_s`; `seen_s` is when each structure was last outlined.
 
-    `goes_on` says that the frame continued what was remembered before it; without, it began a cine.
+    `goes_on` says that the frame continued what was remembered before it; without, it began a cine. `likeness` is the
+    running mean of how alike the cine's pictures are, each to the one before.
     """
 
     look: Look
@@ -59,6 +64,7 @@ class Track:
     structures: tuple[FoundStructure, ...] = ()
     seen_s: tuple[float, ...] = ()
     goes_on: bool = False
+    likeness: float = _LIKENESS
 
     @property
     def shown(self) -> frozenset[str]:
@@ -76,13 +82,15 @@ def steady_sector(sector: Box, track: Track | None) -> Box:
 
 
 def continued(track: Track | None, look: Look, at_s: float) -> Track | None:
-    """The track where this frame goes on from it; None after a cut, a pause, or time that runs backwards."""
+    """The track, with its likeness, where this frame goes on from it; None after a cut, a pause, or time that runs
+    backwards.
+    """
     if track is None or not 0 <= at_s - track.at_s <= _GAP_S:
         return None
-    pair = (look.picture, track.look.picture)
-    new, old = (cv2.resize(one, (_CUT_PX, _CUT_PX), interpolation=cv2.INTER_AREA) for one in pair)
-    likeness = float(cv2.matchTemplate(new, old, cv2.TM_CCOEFF_NORMED)[0, 0])
-    return track if likeness >= _CUT_LIKENESS else None
+    alike = likeness(track.look, look)
+    if alike < _CUT_SHARE * track.likeness:
+        return None
+    return replace(track, likeness=track.likeness + _LIKENESS_WEIGHT * (alike - track.likeness))
 
 
 def steady_maps(maps: Maps, track: Track | None, at_s: float) -> Maps:
@@ -107,7 +115,8 @@ def follow(findings: Findings, maps: Maps, track: Track | None, look: Look, at_s
     if track is None or findings.withheld is not None:
         points = tuple(TrackedPoint(point) for point in findings.landmarks)
         seen = (at_s,) * len(findings.structures)
-        return findings, Track(look, at_s, maps, points, findings.structures, seen, track is not None)
+        began = Track(look, at_s, maps, points, findings.structures, seen)
+        return findings, began if track is None else gone_on(began, track)
     known = {p.found.name: p for p in track.points}
     carried = _carried([(p.found.x, p.found.y) for p in track.points], track.look, look)
     places = dict(zip(known, carried, strict=True))
@@ -118,7 +127,12 @@ def follow(findings: Findings, maps: Maps, track: Track | None, look: Look, at_s
     )
     structures, seen = _held(findings, track, look, at_s)
     told = replace(findings, landmarks=tuple(p.found for p in points), structures=structures)
-    return told, Track(look, at_s, maps, points, structures, seen, goes_on=True)
+    return told, gone_on(Track(look, at_s, maps, points, structures, seen), track)
+
+
+def gone_on(track: Track, before: Track) -> Track:
+    """The track as of a frame of the same cine as `before`."""
+    return replace(track, goes_on=True, likeness=before.likeness)
 
 
 def _steadied(new: FoundLandmark, old: TrackedPoint, carried_xy: Points, least: float) -> TrackedPoint:

@@ -13,7 +13,7 @@ from datasets.picture import UnreadableFile
 from model.cine import CineGrade
 from model.frame import Frame
 from model.reading import Reader, Reading
-from model.tracking import Track, continued
+from model.tracking import Track, continued, gone_on
 from serving.bodies import Body, cine_body, encode_reading
 from serving.engine import Engine
 from serving.overlay import encode_jpeg
@@ -48,8 +48,9 @@ class RunningCine:
     def _follow(self, frame: Frame, at_s: float) -> Reading:
         before = self.track
         reading, self.track = self.reader.follow(frame, before if self.steady else None, at_s)
-        goes_on = self.track.goes_on if self.steady else continued(before, self.track.look, at_s) is not None
-        if before is not None and not goes_on:
+        if not self.steady and (same := continued(before, self.track.look, at_s)) is not None:
+            self.track = gone_on(self.track, same)
+        if before is not None and not self.track.goes_on:
             self.number += 1
             self.grade = CineGrade()
         return reading

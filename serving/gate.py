@@ -1,18 +1,20 @@
 """What is refused before it is read, parsed or routed: refusals must not cost the accepted.
 
-A server that is full, bodies that would not fit into memory beside the others, bodies that stall, and WebSockets that a
-page of another site opens in the browser of this machine.
+A server that is full, bodies that would not fit into memory beside the others, bodies that stall, and pages of another
+site in the browser of this machine: their WebSockets, and all they ask once their own name was made to point here.
 """
 
 import asyncio
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
 
 from serving.engine import Engine
 from serving.problems import Problem, problem_response
+from serving.settings import Settings
 
 _WORK: Final = "/v1/"
 _PAUSE_S: Final = 0.02
@@ -21,7 +23,7 @@ _PAUSE_S: Final = 0.02
 
 class Gate:
     """ASGI middleware: a POST that the engine or the memory has no place for is answered with 503, a foreign page's
-    WebSocket with 403.
+    WebSocket, or whatever calls this server by a name that is not its own, with 403.
     """
 
     def __init__(self, app: ASGIApp, engine: Engine) -> None:
@@ -29,12 +31,14 @@ class Gate:
         settings = engine.settings
         self._bodies = _Bodies(1e6 * max(settings.max_bodies_mb, settings.max_upload_mb), settings.deadline_ms / 1000)
         self._origins = frozenset(settings.origins)
+        self._names = names_of(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(_WORK):
+        refused = None if scope["type"] == "lifespan" else self._foreign(scope)
+        if refused is not None:
+            await problem_response(refused)(scope, receive, send)
+        elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(_WORK):
             await self._post(scope, receive, send)
-        elif scope["type"] == "websocket" and (refused := self._foreign(Headers(scope=scope))) is not None:
-            await WebSocket(scope, receive, send).send_denial_response(problem_response(refused))
         else:
             await self._app(scope, receive, send)
 
@@ -50,13 +54,53 @@ class Gate:
         finally:
             body.forget()
 
-    def _foreign(self, headers: Headers) -> Problem | None:
-        """What a page of another site is told: browsers let any page open a socket here. Programs send no Origin."""
+    def _foreign(self, scope: Scope) -> Problem | None:
+        """What pages of other sites are told; programs send no Origin, and call a server by its name."""
+        headers = Headers(scope=scope)
         origin, host = headers.get("origin"), headers.get("host", "")
-        if origin is None or origin in self._origins or origin.partition("://")[2].lower() == host.lower() != "":
+        if not self._is_ours(host):
+            told = f"this server does not go by the name of {host[:200]}: call it by its address or as localhost"
+            return Problem(403, f"{told}, or add that name to HIPSONO_HOSTS")
+        if scope["type"] == "http" or origin is None or origin in self._origins or _site(origin) == host.lower() != "":
             return None
         told = f"a page of {origin[:200]} may not open a stream of {host}"
         return Problem(403, f"{told}: open the viewer there, or name that page in HIPSONO_ORIGINS")
+
+    def _is_ours(self, host: str) -> bool:
+        """False for another's name: a page whose name was made to point here (DNS rebinding) is, to its browser, of
+        this server's own site, and may read all it has. No address can be made to.
+        """
+        name = _name_of(host)
+        return not (self._names and host) or name in self._names or _is_address(name)
+
+
+def names_of(settings: Settings) -> frozenset[str]:
+    """The names that the server goes by; empty where it may be any: open to a network, and none was given."""
+    pages = (_name_of(_site(origin)) for origin in settings.origins)
+    given = {name.lower() for name in settings.hosts}
+    is_own = settings.host == "localhost" or (_is_address(settings.host) and ip_address(settings.host).is_loopback)
+    return frozenset({"localhost", *given, *pages}) if given or is_own else frozenset()
+
+
+def _site(origin: str) -> str:
+    """The host and port of a page."""
+    return origin.partition("://")[2].lower()
+
+
+def _name_of(host: str) -> str:
+    """The name or address in a Host header, without its port; empty for what is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 class _Bodies:

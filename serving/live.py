@@ -24,15 +24,13 @@ from serving.cines import RunningCine
 from serving.engine import Engine
 from serving.intake import Upload, decode, parse_options
 from serving.problems import Problem, problem_body
-from serving.sockets import until_one_ends
+from serving.sockets import is_seated, until_one_ends
 from serving.stages import Stopwatch
 
 _KNOWN: Final = (
     "spacing_mm ([row, column] in mm per pixel), laterality (left, right, unknown), age_years (a number), "
     "smoothing (steady, none)"
 )
-_FULL: Final = 1013
-"""The WebSocket registry's "try again later"."""
 
 
 class Smoothing(StrEnum):
@@ -129,13 +127,10 @@ def live_router(engine: Engine) -> APIRouter:
 
     @router.websocket("/v1/stream")
     async def stream(socket: WebSocket) -> None:
-        await socket.accept()
-        if seats.locked():
-            await socket.close(_FULL, f"{most} streams are open: close one or raise HIPSONO_MAX_STREAMS")
-            return
-        async with seats:
-            waiting, news = Waiting(), asyncio.Event()
-            await until_one_ends(_listen(socket, waiting, news), _answer(socket, engine, waiting, news))
+        if await is_seated(socket, seats, f"{most} streams are open: close one or raise HIPSONO_MAX_STREAMS"):
+            async with seats:
+                waiting, news = Waiting(), asyncio.Event()
+                await until_one_ends(_listen(socket, waiting, news), _answer(socket, engine, waiting, news))
 
     return router
 

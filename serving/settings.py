@@ -30,9 +30,11 @@ class Settings(BaseSettings):
     looks: int = Field(1, ge=1, le=2, description="at a frame that was posted; streams have time for one")
     queue_depth: int = Field(2, ge=0, description="a frame that waits behind more is late: it is refused instead")
     max_streams: int = Field(16, ge=1, description="open at once; each gets its share of the processor")
+    max_viewers: int = Field(16, ge=1, description="of a watched source, at once")
     max_upload_mb: float = Field(256, gt=0)
     max_bodies_mb: float = Field(1024, gt=0, description="of all uploads in memory, until they are answered")
     max_frame_mb: float = Field(16, gt=0, description="a message of a stream")
     deadline_ms: float = Field(30_000, gt=0, description="for an answer, and for the next part of a body")
     origins: tuple[str, ...] = Field((), description="other sites whose pages may open streams, https://name:port")
+    hosts: tuple[str, ...] = Field((), description="names this server goes by, beside localhost and addresses")
     demo: bool = False

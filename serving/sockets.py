@@ -1,10 +1,23 @@
-"""What the WebSocket routes share: parts of one conversation that begin and end together."""
+"""What the WebSocket routes share: a bounded number of conversations, whose parts begin and end together."""
 
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Final
 
-from fastapi import WebSocketDisconnect
+from fastapi import WebSocket, WebSocketDisconnect
+
+_FULL: Final = 1013
+"""The WebSocket registry's "try again later"."""
+
+
+async def is_seated(socket: WebSocket, seats: asyncio.Semaphore, told: str) -> bool:
+    """Accepts a connection; one that finds every seat taken is closed with what is told then."""
+    await socket.accept()
+    if seats.locked():
+        await socket.close(_FULL, told)
+        return False
+    return True
 
 
 async def until_one_ends(*parts: Coroutine[None, None, None]) -> None:

@@ -24,7 +24,7 @@ from serving.cines import RunningCine
 from serving.overlay import encode_jpeg
 from serving.problems import problem_body
 from serving.settings import Settings
-from serving.sockets import until_one_ends
+from serving.sockets import is_seated, until_one_ends
 
 _REASON_BYTES: Final = 123
 """What a WebSocket's close frame has room for."""
@@ -53,6 +53,7 @@ class Showing:
         self._newest: Answer | Notice | None = None
         self._end: Notice | None = None
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._drawn: tuple[Answer, asyncio.Future[bytes]] | None = None
 
     @property
     def lookers(self) -> int:
@@ -68,6 +69,12 @@ class Showing:
         """Nothing comes any more. From any thread."""
         self._end = notice
         self._wake()
+
+    async def picture(self, answer: Answer) -> bytes:
+        """The answer's frame as JPEG, encoded once for all who look."""
+        if self._drawn is None or self._drawn[0] is not answer:
+            self._drawn = answer, asyncio.ensure_future(to_thread.run_sync(encode_jpeg, answer.frame))
+        return await asyncio.shield(self._drawn[1])
 
     def _wake(self) -> None:
         for loop, event in tuple(self._waiting):
@@ -101,7 +108,7 @@ def watch(source: Source, settings: Settings, known: FrameOptions, *, lines: boo
     `lines` prints each Reading to stdout, and ends with the source.
     """
     showing = Showing()
-    app = create_app(settings, watch_router(showing))
+    app = create_app(settings, watch_router(showing, settings.max_viewers))
     capture, server = Capture(source), server_of(app, settings)
 
     def work() -> None:
@@ -117,7 +124,8 @@ def watch(source: Source, settings: Settings, known: FrameOptions, *, lines: boo
             told = f"{source.name} is no longer read: {type(error).__name__}, a fault of the server"
         showing.end(_notice("ended", told))
         sys.stderr.write(f"hipsono: {told}\n")
-        server.should_exit = lines
+        if lines:
+            server.should_exit = True
 
     where = f"http://{settings.host}:{settings.port}/?watch"
     sys.stderr.write(f"hipsono watches {source.name} ({capture.given}): {where}   (stop with Ctrl-C)\n")
@@ -151,16 +159,17 @@ def answers(capture: Capture, reader: Reader, known: FrameOptions, source: str) 
         yield Answer(encode_reading(reading, **_counted(grab), cine=cine.body()), frame)
 
 
-def watch_router(showing: Showing) -> APIRouter:
+def watch_router(showing: Showing, most: int) -> APIRouter:
     """WS /v1/watch: for each answer a text message with the Reading, then a binary one with the frame as JPEG; for a
-    notice a text message alone.
+    notice a text message alone. `most` may look at once.
     """
-    router = APIRouter()
+    router, seats = APIRouter(), asyncio.Semaphore(most)
 
     @router.websocket("/v1/watch")
     async def look(socket: WebSocket) -> None:
-        await socket.accept()
-        await until_one_ends(_show(socket, showing), _left(socket))
+        if await is_seated(socket, seats, f"{most} viewers look already: close one or raise HIPSONO_MAX_VIEWERS"):
+            async with seats:
+                await until_one_ends(_show(socket, showing), _left(socket))
 
     return router
 
@@ -171,7 +180,7 @@ async def _show(socket: WebSocket, showing: Showing) -> None:
         async for shown in every:
             await socket.send_text(shown.body.decode())
             if isinstance(shown, Answer):
-                await socket.send_bytes(await to_thread.run_sync(encode_jpeg, shown.frame))
+                await socket.send_bytes(await showing.picture(shown))
             else:
                 said = shown.detail
     await socket.close(1000, said.encode()[-_REASON_BYTES:].decode(errors="ignore"))

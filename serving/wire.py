@@ -23,6 +23,8 @@ _STALL_S: Final = 5.0
 _PAUSE_S: Final = 1.0
 _HEADER_BYTES: Final = 58
 _MAX_BYTES: Final = 4 * MAX_PIXELS
+_MAX_DEVICES: Final = 16
+"""What is remembered of each device lasts as long as its connection."""
 _PIECE_BYTES: Final = 1 << 20
 _VERSIONS: Final = (1, 2)
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
@@ -104,11 +106,14 @@ class Wire:
             raise PeerLeft("has left") from error
 
     def _take(self) -> None:
-        ending = "has left"
+        ending, devices = "has left", set()
         try:
             while True:
                 fields = _fields_of(self._received(_HEADER_BYTES, may_wait=True))
                 if fields["message_type"] == "IMAGE":
+                    devices.add(fields["device_name"])
+                    if len(devices) > _MAX_DEVICES:
+                        raise PeerLeft(f"sends images under more than {_MAX_DEVICES} names: let devices keep theirs")
                     body = self._received(fields["body_size"])
                     with self._news:
                         self._newest[fields["device_name"]] = (fields, body)

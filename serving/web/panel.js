@@ -47,6 +47,8 @@ export class Panel {
 
   // As if nothing had been read.
   clear() {
+    clearTimeout(this.saying);
+    Object.assign(this, { saying: 0, heard: "", reading: null });
     for (const id of ["grade", "view"]) write(at(id), "–");
     for (const id of ["evidence", "review", "doppler", "combined"]) write(at(id), "");
     at("grade").classList.remove("none");

@@ -42,14 +42,18 @@ export async function readDicom(file, known, { add, alive, say }) {
 async function* lines(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    const parts = (rest + value).split("\n");
-    rest = parts.pop();
-    yield* parts.filter(Boolean);
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const parts = (rest + value).split("\n");
+      rest = parts.pop();
+      yield* parts.filter(Boolean);
+    }
+    if (rest) yield rest;
+  } finally {
+    reader.cancel().catch(() => {}); // who stops listening lets the server stop reading
   }
-  if (rest) yield rest;
 }
 
 // A playing <video>, of a file or a camera: every picture it presents goes to the stream while there is room.
@@ -59,6 +63,7 @@ async function readVideo(video, known, feed) {
   await stream.ready;
   feed.stream = stream;
   const next = () => {
+    if (stream.ended) return;
     video.requestVideoFrameCallback(next);
     if (stream.free) createImageBitmap(video).then((bitmap) => stream.send({ bitmap }), () => {});
     else stream.passed += 1;
@@ -70,6 +75,7 @@ async function readVideo(video, known, feed) {
   while (!over()) await pause(50); // looked at from here: a source that stands still presents nothing
   for (let k = 0; k < 50 && stream.flying > 0 && alive(); k += 1) await pause(100);
   stream.close();
+  video.pause();
   if (fault) throw fault;
   return stream.passed;
 }
@@ -138,21 +144,24 @@ export async function playDemo({ add, alive, say, clear, held }) {
     while (alive() && (held() || !stream.open || stream.flying > 0)) await pause(20);
     return alive();
   };
-  await stream.ready;
-  say("Phantom cines are being drawn ...");
-  while (alive()) {
-    const { clips } = await (await fetch("/demo/clips")).json();
-    if (clips.every((clip) => clip.frames === 0)) { await pause(300); continue; }
-    for (const clip of clips.filter((c) => c.frames > 0)) {
-      if (!await going()) break;
-      clear();
-      stream.settle({ spacing_mm: clip.spacing_mm, age_years: clip.age_years });
-      say("Demo: phantom cines of the three hip views, read live. Drop a file to read your own.");
-      for (let k = 0; k < clip.frames && await going(); k += 1) {
-        stream.send({ blob: await (await fetch(`/demo/${clip.view}/${k}.jpg`)).blob() });
-        await pause(60);
+  try {
+    await stream.ready;
+    say("Phantom cines are being drawn ...");
+    while (alive()) {
+      const { clips } = await (await fetch("/demo/clips")).json();
+      if (clips.every((clip) => clip.frames === 0)) { await pause(300); continue; }
+      for (const clip of clips.filter((c) => c.frames > 0)) {
+        if (!await going()) break;
+        clear();
+        stream.settle({ spacing_mm: clip.spacing_mm, age_years: clip.age_years });
+        say("Demo: phantom cines of the three hip views, read live. Drop a file to read your own.");
+        for (let k = 0; k < clip.frames && await going(); k += 1) {
+          stream.send({ blob: await (await fetch(`/demo/${clip.view}/${k}.jpg`)).blob() });
+          await pause(60);
+        }
       }
     }
+  } finally {
+    stream.close();
   }
-  stream.close();
 }

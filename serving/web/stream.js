@@ -41,6 +41,7 @@ export class Stream {
 
   heard(data) {
     if (data.ready) this.connected();
+    if (this.open && (data.settled || data.refused || data.answer)) this.taken();
     if (data.lost) { this.flying -= data.lost; this.passed += data.lost; }
     if (data.refused) this.told(data.refused, true);
     if (data.answer) {
@@ -49,24 +50,29 @@ export class Stream {
       this.known = this.passed;
       this.answered({ reading: data.answer, picture: data.bitmap, blob: data.blob, taken: data.taken, skipped });
     }
-    if (data.closed && !this.ended) this.lost();
+    if (data.closed && !this.ended) this.lost(data.why);
   }
 
   connected() {
-    if (this.tries) this.told("The connection to the server is back");
-    Object.assign(this, { open: true, tries: 0 });
+    this.open = true;
     this.settle(this.settings);
     this.began();
   }
 
-  lost() {
+  // What the server says shows that it took the stream: one that is full opens it too, and closes it with its reason.
+  taken() {
+    if (this.tries) this.told("The connection to the server is back");
+    this.tries = 0;
+  }
+
+  lost(why) {
     if (!this.open && !this.tries) {
-      this.ended = true;
+      this.close();
       this.failed(new Error("the server's stream cannot be reached: is the server running?"));
       return;
     }
     this.open = false;
-    this.told("The connection to the server is lost: trying again", true);
+    this.told(`${why || "The connection to the server is lost"}: trying again`, true);
     setTimeout(() => !this.ended && this.connect(), Math.min(AGAIN_MS * 2 ** this.tries, AGAIN_AT_MOST_MS));
     this.tries += 1;
   }

@@ -2,8 +2,9 @@
 // A frame ends in exactly one `answer` or one of `lost`, whatever becomes of the connection.
 //
 // in:  {open: url}, {settings}, {bitmap, taken} or {blob, taken}, {close: true}
-// out: {ready: true}, {answer, blob, bitmap, taken}, {refused: detail}, {lost: count}, {closed: true}
+// out: {ready: true}, {settled: true}, {answer, blob, bitmap, taken}, {refused: detail}, {lost: count}, {closed: true, why}
 
+const FULL = 1013; // the server takes no more streams
 let socket = null;
 let sent = 0;
 const waiting = new Map(); // seq -> {blob, bitmap, taken}
@@ -12,16 +13,16 @@ function open(url) {
   socket = new WebSocket(url);
   sent = 0;
   socket.addEventListener("open", () => postMessage({ ready: true }));
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", ({ code, reason }) => {
     letGo();
-    postMessage({ closed: true });
+    postMessage({ closed: true, why: code === FULL ? reason : "" });
   });
   socket.addEventListener("message", (event) => heard(JSON.parse(event.data)));
 }
 
 function heard(told) {
   if (told.seq === undefined) {
-    if (told.detail) postMessage({ refused: told.detail });
+    postMessage(told.detail ? { refused: told.detail } : { settled: true });
     return;
   }
   const kept = waiting.get(told.seq);

@@ -1,7 +1,8 @@
-"""What a real server refuses before it reads: bodies beyond its memory, bodies that stall, foreign pages' sockets."""
+"""What a real server refuses before it reads: bodies beyond its memory, bodies that stall, foreign pages."""
 
 import http.client
 import json
+import socket
 import time
 from contextlib import ExitStack, closing, suppress
 
@@ -9,6 +10,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from serving.gate import names_of
+from serving.settings import Settings
 from tests.flow.conftest import started
 
 JPEG_HEAD = b"\xff\xd8\xff"
@@ -103,3 +106,53 @@ def test_the_servers_own_page_named_pages_and_programs_open_sockets(narrow, pict
         with connect(f"ws://{narrow}/v1/stream", origin=origin) as stream:
             stream.send(picture)
             assert json.loads(stream.recv(timeout=30))["seq"] == 0
+
+
+def asked(address, method, path, host):
+    with closing(http.client.HTTPConnection(address, timeout=30)) as one:
+        one.request(method, path, JPEG_HEAD, {"Host": host, "Content-Type": "image/jpeg"})
+        answer = one.getresponse()
+        return answer.status, answer.read()
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("GET", "/v1/model"), ("POST", "/v1/frames")])
+@pytest.mark.parametrize("name", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "[::1"])
+def test_a_page_whose_name_was_made_to_point_here_is_told_nothing(narrow, method, path, name):
+    status, body = asked(narrow, method, path, f"{name}:{narrow.partition(':')[2]}")
+    assert status == 403
+    assert "HIPSONO_HOSTS" in json.loads(body)["detail"]
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example:{port}", None])
+def test_a_page_whose_name_was_made_to_point_here_opens_no_socket(narrow, origin):
+    address, _, port = narrow.partition(":")
+    bare = socket.create_connection((address, int(port)))
+    page = origin and origin.format(port=port)
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        connect(f"ws://evil.example:{port}/v1/stream", sock=bare, origin=page),
+    ):
+        pass
+    assert refused.value.response.status_code == 403
+    assert "HIPSONO_HOSTS" in json.loads(refused.value.response.body)["detail"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1", "[::1]:8000", "10.0.0.7", "ris.example"])
+def test_addresses_and_its_own_names_reach_the_server(narrow, host):
+    assert asked(narrow, "GET", "/readyz", host)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("told", "names"),
+    [
+        ({}, {"localhost"}),
+        ({"host": "::1"}, {"localhost"}),
+        ({"host": "localhost", "hosts": ("Ris.Example",)}, {"localhost", "ris.example"}),
+        ({"host": "0.0.0.0"}, set()),
+        ({"host": "hipsono.lan"}, set()),
+        ({"host": "0.0.0.0", "origins": (SITE,)}, set()),
+        ({"host": "0.0.0.0", "hosts": ("hipsono.lan",)}, {"localhost", "hipsono.lan"}),
+    ],
+)
+def test_a_server_open_to_a_network_goes_by_any_name_until_its_own_are_given(told, names):
+    assert names_of(Settings(**told)) == names

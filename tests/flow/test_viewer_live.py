@@ -8,6 +8,7 @@ import signal
 import cv2
 import pytest
 from playwright.sync_api import expect
+from websockets.sync.client import connect
 
 from datasets.phantom.cine import cine
 from model.anatomy import View
@@ -220,3 +221,26 @@ def test_nothing_is_read_under_a_scale_that_is_none(page, server, film):
         expect(page.locator("#state")).to_contain_text("Not begun")
         assert page.get_attribute("#spacing", "aria-invalid") == "true"
         assert position(page) == NOTHING
+
+
+def test_a_full_server_says_so_until_it_has_room(fake_camera):
+    process, address = started("serve", HIPSONO_MAX_STREAMS="1")
+    page = fake_camera.new_page()
+    try:
+        with connect(f"{address.replace('http', 'ws')}/v1/stream"):
+            page.goto(address)
+            page.evaluate(
+                """window.said = [];
+                const line = document.getElementById("state");
+                new MutationObserver(() => window.said.push(line.textContent)).observe(line, { childList: true });"""
+            )
+            page.click("#camera")
+            expect(page.locator("#state")).to_contain_text("HIPSONO_MAX_STREAMS", timeout=30_000)
+            page.wait_for_timeout(1500)
+            assert not [told for told in page.evaluate("window.said") if "is back" in told]
+        expect(page.locator("#pulse")).to_contain_text("Live", timeout=60_000)
+        expect(page.locator("#state")).to_have_text("The connection to the server is back")
+    finally:
+        page.close()
+        process.terminate()
+        process.wait(timeout=20)

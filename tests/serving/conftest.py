@@ -12,7 +12,7 @@ from serving.settings import Settings
 
 @pytest.fixture(scope="session")
 def app():
-    return create_app(Settings(max_upload_mb=8))
+    return create_app(Settings(max_upload_mb=8, hosts=("testserver",)))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """An address, an image message, and what is answered."""
 
 import json
+import socket
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from datasets.picture import UnreadableFile
 from model.anatomy import View
 from serving.cines import RunningCine
 from serving.igtl import READING, answers, frame_of_image, parse_peer
-from serving.wire import Peer, wires
+from serving.wire import Peer, PeerLeft, Wire, wires
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,13 @@ def test_words_outside_ascii_are_told_in_ascii(app, samples):
     told = {answer.device_name: answer for answer in answers(message, frame, trained, cine)}
     assert told[READING].pack()
     assert json.loads(told[READING].string)["model"]["trained_on"] == "Hüften aus Zürich"
+
+
+def test_a_peer_of_ever_new_names_is_let_go():
+    ours, theirs = socket.socketpair()
+    with theirs, Wire(ours) as wire:
+        for count in range(17):
+            theirs.sendall(pyigtl.ImageMessage(np.zeros((1, 32, 32), np.uint8), device_name=f"image {count}").pack())
+        with pytest.raises(PeerLeft, match="16 names"):
+            for _ in wire.images():
+                pass

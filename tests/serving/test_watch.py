@@ -1,12 +1,13 @@
 """What the viewers of a watched source are told: one bad picture ends nothing, who has left is noticed."""
 
 import time
+from contextlib import ExitStack
 
 import cv2
 import numpy as np
 import orjson
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocketDisconnect
 from fastapi.testclient import TestClient
 
 from datasets.files import FrameOptions
@@ -40,13 +41,42 @@ def test_one_bad_picture_or_a_silence_ends_nothing(app, samples):
 
 def test_who_has_left_is_noticed_though_nothing_is_sent():
     showing, app = Showing(), FastAPI()
-    app.include_router(watch_router(showing))
+    app.include_router(watch_router(showing, 1))
     with TestClient(app) as client, client.websocket_connect("/v1/watch"):
         until = time.monotonic() + 5
         while showing.lookers == 0 and time.monotonic() < until:
             time.sleep(0.01)
         assert showing.lookers == 1
     assert showing.lookers == 0
+
+
+def test_more_viewers_than_the_server_takes_are_told_so():
+    showing, app = Showing(), FastAPI()
+    app.include_router(watch_router(showing, 2))
+    with TestClient(app) as client:
+        with client.websocket_connect("/v1/watch"), client.websocket_connect("/v1/watch"):
+            with client.websocket_connect("/v1/watch") as third, pytest.raises(WebSocketDisconnect) as told:
+                third.receive_text()
+            assert told.value.code == 1013
+            assert "HIPSONO_MAX_VIEWERS" in told.value.reason
+        showing.end(Notice(b'{"watch": "ended"}', "over"))
+        with client.websocket_connect("/v1/watch") as later:
+            assert orjson.loads(later.receive_text())["watch"] == "ended", "who has left gave the seat back"
+
+
+def test_a_picture_is_encoded_once_for_all_who_look(app, samples, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("serving.watch.encode_jpeg", lambda frame: drawn.append(frame) or b"jpeg")
+    showing, viewed = Showing(), FastAPI()
+    viewed.include_router(watch_router(showing, 3))
+    (answer,) = answers(Grabbed(samples[View.LONGITUDINAL].frame.grey), app.state.engine.reader, FrameOptions(), "0")
+    showing.put(answer)
+    with TestClient(viewed) as client, ExitStack() as looking:
+        viewers = [looking.enter_context(client.websocket_connect("/v1/watch")) for _ in range(3)]
+        for viewer in viewers:
+            assert orjson.loads(viewer.receive_text())["seq"] == 0
+            assert viewer.receive_bytes() == b"jpeg"
+    assert len(drawn) == 1
 
 
 def test_a_driver_is_asked_for_the_codec_before_the_size():
