@@ -13,6 +13,7 @@ from datasets.files import FrameOptions
 from model.anatomy import View
 from serving.capture import Grab, Source, parse_size
 from serving.watch import Answer, Notice, Showing, answers, watch_router
+from tests.waiting import until
 
 
 class Grabbed:
@@ -41,12 +42,10 @@ def test_one_bad_picture_or_a_silence_ends_nothing(app, samples):
 def test_who_has_left_is_noticed_though_nothing_is_sent():
     showing, app = Showing(), FastAPI()
     app.include_router(watch_router(showing))
-    with TestClient(app) as client, client.websocket_connect("/v1/watch"):
-        until = time.monotonic() + 5
-        while showing.lookers == 0 and time.monotonic() < until:
-            time.sleep(0.01)
-        assert showing.lookers == 1
-    assert showing.lookers == 0
+    with TestClient(app) as client, client.websocket_connect("/v1/watch") as viewer:
+        until(lambda: showing.lookers == 1)
+        viewer.close()
+        until(lambda: showing.lookers == 0)
 
 
 def test_a_driver_is_asked_for_the_codec_before_the_size():
