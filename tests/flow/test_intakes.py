@@ -189,7 +189,7 @@ def test_what_was_answered_is_read_after_a_kill(samples, tmp_path):
     assert len(list(inbox.iterdir())) == 1
     receiver = running("listen", "--port", port, "-o", tmp_path / "out")
     try:
-        until(lambda: not list(inbox.iterdir()))
+        until(lambda: not list(inbox.iterdir()), 5 * PATIENCE_S)
     finally:
         ended(receiver)
     (readings,) = (tmp_path / "out").glob("*.jsonl")
