@@ -76,7 +76,7 @@ def _until_broken(
     try:
         while True:
             for study in islice(waiting, AHEAD * workers - len(at_work)):
-                at_work[pool.submit(_read, study)] = study
+                at_work[_handed_out(pool, study)] = study
             if not at_work:
                 return None
             for future in wait(at_work, return_when=FIRST_COMPLETED).done:
@@ -86,6 +86,16 @@ def _until_broken(
         return tuple(at_work.values())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _handed_out(pool: ProcessPoolExecutor, study: Study) -> Future[Done]:
+    """A pool that has just broken takes no more: the study is then among those that were at work."""
+    try:
+        return pool.submit(_read, study)
+    except BrokenProcessPool as error:
+        refused: Future[Done] = Future()
+        refused.set_exception(error)
+        return refused
 
 
 class Worker:

@@ -1,6 +1,7 @@
 """Those who ask: many clients at once, streams at a steady rate, and a flood."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from websockets.exceptions import WebSocketException
 from serving.bench.pictures import Pictures
 from serving.bench.servers import Served
 
-_SETTLE_S: Final = 1.0
+_LAST_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Crowd:
 
 
 def crowd(server: Served, pictures: Pictures, clients: int, seconds: float) -> Crowd:
-    """So many clients post one picture after another for so long.
+    """So many clients post one picture after another for so long, each at least one.
 
     Raises OSError where a client is hung up on or left without an answer, RuntimeError for an answer that is neither
     a reading nor a 503.
@@ -42,8 +43,9 @@ def crowd(server: Served, pictures: Pictures, clients: int, seconds: float) -> C
     refused: list[float] = []
 
     def work(first: int) -> None:
-        client, k = server.client(), first
-        while (started := time.perf_counter()) < until:
+        client = server.client()
+        for k in itertools.count(first):
+            started = time.perf_counter()
             status = client.post(pictures.jpeg(k))
             if status == 200:
                 taken.append(1e3 * (time.perf_counter() - started))
@@ -52,7 +54,8 @@ def crowd(server: Served, pictures: Pictures, clients: int, seconds: float) -> C
                 time.sleep(0.01)
             else:
                 raise RuntimeError(f"{client.name} answered a picture with status {status}")
-            k += 1
+            if time.perf_counter() >= until:
+                break
         client.close()
 
     began = time.perf_counter()
@@ -68,17 +71,17 @@ def together(work: Callable[[int], None], count: int) -> None:
 
 
 def rate(work: Callable[[int], object], callers: int, seconds: float) -> float:
-    """How often a second so many callers together do a piece of work, each counting its own from 0."""
+    """How often a second so many callers together do a piece of work, each counting its own from 0, at least once."""
     counts = [0] * callers
-    until = time.perf_counter() + seconds
+    began = time.perf_counter()
 
     def call(mine: int) -> None:
-        while time.perf_counter() < until:
+        while counts[mine] == 0 or time.perf_counter() - began < seconds:
             work(counts[mine])
             counts[mine] += 1
 
     together(call, callers)
-    return sum(counts) / seconds
+    return sum(counts) / (time.perf_counter() - began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +106,10 @@ class Streamed:
 def stream(
     server: Served, pictures: Pictures, rate: float, seconds: float, *, streams: int = 1
 ) -> tuple[Streamed, ...]:
-    """So many streams, each sending frames at a steady rate for so long.
+    """So many streams, each sending frames at a steady rate for so long; the last is never skipped and waited for.
 
-    Raises OSError where a stream is hung up on or cannot be opened, RuntimeError where a frame is refused.
+    Raises OSError where a stream is hung up on, left without its last answer or cannot be opened, RuntimeError where a
+    frame is refused.
     """
 
     async def every() -> tuple[Streamed, ...]:
@@ -120,17 +124,18 @@ def stream(
 
 async def _stream(port: int, pictures: Pictures, pace: tuple[float, float], shift: int) -> Streamed:
     rate, seconds = pace
+    count = round(rate * seconds)
     sent_at: list[float] = []
     heard: list[_Answer] = []
     async with connect(f"ws://127.0.0.1:{port}/v1/stream", max_size=None, compression=None) as socket:
-        hearing = asyncio.create_task(_hear(socket, sent_at, heard))
+        hearing = asyncio.create_task(_hear(socket, sent_at, heard, count - 1))
         began = time.perf_counter() + shift / rate / 4
         try:
-            for k in range(round(rate * seconds)):
+            for k in range(count):
                 await asyncio.sleep(max(0.0, began + k / rate - time.perf_counter()))
                 sent_at.append(time.perf_counter())
                 await socket.send(pictures.jpeg(k))
-            await asyncio.sleep(_SETTLE_S)
+            await asyncio.wait_for(hearing, _LAST_S)
         finally:
             hearing.cancel()
             with suppress(asyncio.CancelledError):
@@ -146,9 +151,13 @@ class _Answer:
     skipped: int
 
 
-async def _hear(socket: ClientConnection, sent_at: list[float], heard: list[_Answer]) -> None:
+async def _hear(socket: ClientConnection, sent_at: list[float], heard: list[_Answer], last: int) -> None:
+    """Every answer up to that of the frame numbered `last`."""
     async for message in socket:
         told = orjson.loads(message)
         if "status" in told:
             raise RuntimeError(f"a stream's frame was refused with status {told['status']}: {told['detail']}")
         heard.append(_Answer(1e3 * (time.perf_counter() - sent_at[told["seq"]]), told["dropped"]))
+        if told["seq"] == last:
+            return
+    raise ConnectionError("a stream was closed before its last answer")

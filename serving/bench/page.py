@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ from serving.bench.servers import Served
 
 FRAME_MS: Final = 1e3 / 30
 """The made-up camera's pace."""
+_SOME_SHOWN: Final = "window.shown.length >= 10"
+_PATIENCE_MS: Final = 60_000
 _QUIET: Final = (
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
@@ -61,12 +64,13 @@ the end of the drawing that shows its overlay (a task after the next animation f
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Of each frame, ms: from the camera's picture to its overlay drawn, and the server's own part of it; and how many
-    the server answered in all, those before the clock ran included."""
+    """Of each frame, ms: from the camera's picture to its overlay drawn, and the server's own part of it; how many the
+    server answered in all, those before the clock ran included; and how long it ran."""
 
     page_ms: tuple[float, ...]
     server_ms: tuple[float, ...]
     answered: int
+    seconds: float
 
     @property
     def allowed_ms(self) -> float:
@@ -80,7 +84,9 @@ def chromium() -> str | None:
 
 
 def watch_page(server: Served, shown: Pictures, seconds: float) -> Shown:
-    """Lets the page read a camera for so long. Raises RuntimeError without a browser."""
+    """Lets the page read a camera for so long, and until some frames were shown. Raises RuntimeError without a
+    browser.
+    """
     path = chromium()
     if path is None:
         raise RuntimeError("no chromium: install it, or name it in HIPSONO_CHROMIUM")
@@ -112,11 +118,13 @@ def _watched(page: Page, port: int, seconds: float) -> Shown:
     page.goto(f"http://127.0.0.1:{port}")
     page.evaluate("watchPicture()")
     page.click("#camera")
-    page.wait_for_function("window.shown.length > 10", timeout=60_000)
+    page.wait_for_function(_SOME_SHOWN, timeout=_PATIENCE_MS)
     page.evaluate("window.shown.length = 0")
-    first = len(ages)
+    first, began = len(ages), time.perf_counter()
     page.wait_for_timeout(1e3 * seconds)
-    return Shown(_measured(page.evaluate("window.shown")), tuple(ages[first:]), len(ages))
+    page.wait_for_function(_SOME_SHOWN, timeout=_PATIENCE_MS)
+    took_s = time.perf_counter() - began
+    return Shown(_measured(page.evaluate("window.shown")), tuple(ages[first:]), len(ages), took_s)
 
 
 def _measured(shown: list[float]) -> tuple[float, ...]:

@@ -250,7 +250,7 @@ def _page(ours: Served, shown: Pictures, seconds: float, say: Callable[[str], No
         return [], []
     after = ours.usage()
     told = replace(
-        row("viewer: camera to overlay drawn", seen.page_ms), per_second=round(len(seen.page_ms) / seconds, 1)
+        row("viewer: camera to overlay drawn", seen.page_ms), per_second=round(len(seen.page_ms) / seen.seconds, 1)
     )
     late = told.p50 / seen.allowed_ms
     cpu_s = (after.cpu_s - before.cpu_s) / seen.answered

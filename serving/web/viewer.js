@@ -79,9 +79,9 @@ function blank() {
 }
 
 function tellPosition() {
-  const { frames, wanted, count } = film;
+  const { frames, count } = film;
   timeline.show(film);
-  at("position").textContent = wanted ? `${wanted.number} / ${count}` : "–";
+  at("position").textContent = seen ? `${seen.frame.number} / ${count}` : "–";
   at("kept").textContent = frames.length < count ? `${frames.length} kept, ${count - frames.length} let go` : "";
   at("play").disabled = frames.length < 2;
   at("cine-jump").disabled = decidingIndex(frames) < 0;

@@ -23,7 +23,7 @@ GREY = np.zeros(SIZE, np.uint8)
 deltas = st.floats(1e-4, MAX_SPACING_MM / 10) | st.floats(-MAX_SPACING_MM / 10, -1e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(items=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 30), deltas, deltas), min_size=1, max_size=4))
 def test_millimetres_are_the_size_of_the_deltas_whatever_their_sign(items, build_dicom, build_region):
     regions = [build_region(x, y, x + 43, y + 29, dx, dy) for x, y, dx, dy in items]
@@ -148,7 +148,7 @@ def test_colour_without_colour_is_grey_and_one_red_pixel_is_colour(build_dicom, 
     assert read_dicom(build_dicom(rgb, "RGB")).frame(0).colour is not None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     centre=st.floats(-500, 3000),
     width=st.floats(2, 4000),
@@ -305,7 +305,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path):
         read_dicom(tmp_path / "gone.dcm")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     cut=st.floats(0.02, 1),
     flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=4),

@@ -56,7 +56,7 @@ def test_pixels_and_scale_come_back(syntax, count, is_colour, scan_pixels, colou
         assert not got.warnings
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(row=st.floats(0.005, 2), column=st.floats(0.005, 2), age=st.floats(0, 99))
 def test_any_scale_and_age(row, column, age, tmp_path_factory):
     path = tmp_path_factory.mktemp("dcm") / "a.dcm"

@@ -63,7 +63,7 @@ def test_grey_content_in_a_colour_file_is_grey(quality, scan_pixels):
     np.testing.assert_array_equal(decode_picture(encoded(rgb)).pixels, scan_pixels)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(row=st.integers(0, 59), column=st.integers(0, 83), excess=st.integers(1, 60))
 def test_one_coloured_pixel_anywhere_is_colour(row, column, excess):
     rgb = np.full((60, 84, 3), 100, np.uint8)
@@ -102,15 +102,15 @@ def test_cut_pictures_are_refused(suffix, scan_pixels):
 
 def test_sizes_are_looked_at_before_decoding(scan_pixels):
     for data in (huge_png(), huge_jpeg(encoded(scan_pixels, ".jpg"))):
-        start = time.perf_counter()
+        start = time.thread_time()
         with pytest.raises(UnreadableFile, match="60000 x 60000"):
             decode_picture(data)
-        assert time.perf_counter() - start < 0.1
+        assert time.thread_time() - start < 0.1
     with pytest.raises(UnreadableFile, match="at least 32"):
         decode_picture(encoded(scan_pixels[:20]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\0" * 128 + b"DICM"]))
 def test_rubbish_is_refused(data, start):
     with pytest.raises(UnreadableFile):
@@ -206,7 +206,7 @@ def test_a_picture_is_decoded_in_milliseconds():
     data = encoded(rgb, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 90)
     times = []
     for _ in range(9):
-        start = time.perf_counter()
+        start = time.process_time()
         decode_picture(data)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.05

@@ -105,7 +105,7 @@ def test_ten_thousand_frames_are_compared_in_seconds():
     assert look_alikes(tuple(marks)) == ((17, 9_000),)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=30), st.data())
 def test_groups_are_the_closure_of_patients_and_look_alikes(patients, data):
     records = [Record("f", None, 40, 40, f"p{p}", "", 0, View.OTHER, (), ()) for p in patients]

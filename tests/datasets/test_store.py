@@ -82,7 +82,7 @@ def assert_same(got: Sample, expected: Sample) -> None:
         assert getattr(got, name) == getattr(expected, name)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(written=st.lists(samples(), max_size=3))
 def test_what_is_written_comes_back_exactly(written, tmp_path_factory):
     folder = tmp_path_factory.mktemp("store") / "data"
@@ -96,7 +96,7 @@ def test_what_is_written_comes_back_exactly(written, tmp_path_factory):
     assert not list(folder.rglob("*.part"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(mask=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.sampled_from(IDS)))
 def test_masks_are_palette_pictures_in_the_colours_of_the_anatomy(mask):
     data = encode_mask(mask)

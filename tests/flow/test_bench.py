@@ -1,7 +1,6 @@
 """The bench measures what it says: a short run of the real thing, and its arithmetic on paper."""
 
 import json
-import socket
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -19,6 +18,7 @@ from serving.bench.overload import Unloaded, overload
 from serving.bench.page import _measured, chromium, watch_page
 from serving.bench.pictures import Pictures, pictures
 from serving.bench.servers import Client, Recipe, Served, Usage
+from tests.flow.conftest import free_port
 from tests.flow.test_command import hipsono
 
 
@@ -46,8 +46,7 @@ def test_a_short_bench_tells_every_figure():
 @pytest.fixture
 def asked():
     """What the bench asks, of a server in a thread that answers as the test says: its port, name and clients."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     recipe = Recipe("faulty", ())
     return SimpleNamespace(port=port, recipe=recipe, client=lambda: Client(port, recipe))
 
@@ -131,7 +130,7 @@ def test_a_picture_without_a_time_of_capture_is_no_measurement():
 def test_the_viewer_is_timed_from_the_camera_to_the_drawing():
     with Served(run.hipsono(STARTER, Provider.CPU)) as server:
         seen = watch_page(server, pictures(Session(threads=1).spec), 2)
-    assert 3 <= len(seen.page_ms) <= seen.answered
+    assert 10 <= len(seen.page_ms) <= seen.answered
     assert min(seen.page_ms) > min(seen.server_ms) > 0
     assert np.median(seen.page_ms) > np.median(seen.server_ms)
 

@@ -12,11 +12,12 @@ import pytest
 from datasets.phantom.generate import draw_phantom, phantom
 from model.anatomy import View
 from tests.flow.conftest import ROOT
+from tests.waiting import PATIENCE_S
 
 
 def hipsono(*words, **options):
     command = [sys.executable, str(ROOT / "hipsono.py"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=200, **options)
+    return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=5 * PATIENCE_S, **options)
 
 
 def test_serving_and_the_command_load_no_torch():
@@ -25,7 +26,9 @@ def test_serving_and_the_command_load_no_torch():
         "from serving.settings import Settings; serving.app.create_app(Settings()); "
         "assert not {'torch', 'torchvision', 'monai'} & set(sys.modules), 'torch was loaded'"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, cwd="/", timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, cwd="/", timeout=PATIENCE_S
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -18,6 +17,7 @@ from datasets.phantom.cine import cine
 from model.anatomy import View
 from tests.flow.conftest import ROOT, free_port
 from tests.flow.test_command import hipsono
+from tests.waiting import PATIENCE_S, until
 
 PEERS = Path(__file__).parent / "peers"
 SEED = 3_000_097
@@ -37,7 +37,7 @@ def running(*words, **options):
 
 def ended(process):
     process.terminate()
-    return process.communicate(timeout=30)
+    return process.communicate(timeout=PATIENCE_S)
 
 
 def film(path, samples, rate=10):
@@ -95,7 +95,7 @@ def test_a_network_stream_is_watched_as_it_comes(samples, tmp_path):
             ended(watcher)
     finally:
         peer.terminate()
-        peer.wait(timeout=20)
+        peer.wait(PATIENCE_S)
     assert [a["seq"] for a in answers] == sorted({a["seq"] for a in answers})
     assert answers[-1]["frame"]["width"] == 640
     assert answers[-1]["view"]["name"] == "anterior_longitudinal"
@@ -121,7 +121,7 @@ def test_openigtlink_is_answered_with_overlay_points_and_reading(igtl_peer, samp
     words = [str(port), str(tmp_path / "hip.raw"), str(frame.width), str(frame.height), f"{spacing:.6f}"]
     linked = running("igtl", *(["--listen", port] if way == "call" else ["--connect", f"127.0.0.1:{port}"]))
     try:
-        told = subprocess.run([str(igtl_peer), way, *words], capture_output=True, text=True, timeout=100)
+        told = subprocess.run([str(igtl_peer), way, *words], capture_output=True, text=True, timeout=3 * PATIENCE_S)
     finally:
         _, talk = ended(linked)
     assert told.returncode == 0, told.stderr + talk
@@ -140,6 +140,11 @@ def test_openigtlink_is_answered_with_overlay_points_and_reading(igtl_peer, samp
     assert np.allclose(points["acetabular_rim"], expected, atol=spacing)
 
 
+def listens(port, aet="HIPSONO"):
+    """Whether a DICOM storage answers there."""
+    return not subprocess.run(["echoscu", "-aec", aet, "127.0.0.1", str(port)], capture_output=True).returncode
+
+
 @pytest.mark.skipif(not shutil.which("storescu"), reason="no storescu: install dcmtk")
 def test_a_cine_stored_by_dcmtk_is_read(samples, tmp_path):
     good, packed, bad = (tmp_path / name for name in ("cine.dcm", "packed.dcm", "bad.dcm"))
@@ -153,15 +158,12 @@ def test_a_cine_stored_by_dcmtk_is_read(samples, tmp_path):
     receiver = running("listen", "--port", port, "-o", tmp_path / "readings")
     try:
         peer = ["-aec", "HIPSONO", "127.0.0.1", str(port)]
-        until = time.monotonic() + 60
-        while subprocess.run(["echoscu", *peer], capture_output=True).returncode and time.monotonic() < until:
-            time.sleep(0.2)
+        until(lambda: listens(port))
         assert not subprocess.run(["storescu", *peer, str(good)], capture_output=True).returncode
         compressed = ["storescu", "--propose-rle", *peer, str(packed)]
         assert not subprocess.run(compressed, capture_output=True).returncode
         refused = subprocess.run(["storescu", "-v", *peer, str(bad)], capture_output=True, text=True)
-        while list((tmp_path / "readings" / "inbox").iterdir()) and time.monotonic() < until:
-            time.sleep(0.2)
+        until(lambda: not list((tmp_path / "readings" / "inbox").iterdir()))
     finally:
         ended(receiver)
     assert "CannotUnderstand" in refused.stdout + refused.stderr
@@ -179,10 +181,7 @@ def test_what_was_answered_is_read_after_a_kill(samples, tmp_path):
     write_dicom(samples * 20, tmp_path / "long.dcm")
     port, inbox = free_port(), tmp_path / "out" / "inbox"
     receiver = running("listen", "--port", port, "-o", tmp_path / "out")
-    until = time.monotonic() + 120
-    while subprocess.run(["echoscu", "127.0.0.1", str(port)], capture_output=True).returncode:
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    until(lambda: listens(port))
     stored = subprocess.run(["storescu", "127.0.0.1", str(port), str(tmp_path / "long.dcm")], capture_output=True)
     receiver.kill()
     receiver.communicate()
@@ -190,9 +189,7 @@ def test_what_was_answered_is_read_after_a_kill(samples, tmp_path):
     assert len(list(inbox.iterdir())) == 1
     receiver = running("listen", "--port", port, "-o", tmp_path / "out")
     try:
-        while list(inbox.iterdir()):
-            assert time.monotonic() < until
-            time.sleep(0.2)
+        until(lambda: not list(inbox.iterdir()), 5 * PATIENCE_S)
     finally:
         ended(receiver)
     (readings,) = (tmp_path / "out").glob("*.jsonl")

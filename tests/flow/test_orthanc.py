@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from datasets.phantom.cine import cine
 from model.anatomy import View
 from tests.flow.conftest import ROOT, free_port
 from tests.flow.test_command import hipsono
+from tests.flow.test_intakes import listens
+from tests.waiting import PATIENCE_S, until
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 pytestmark = pytest.mark.skipif(
@@ -41,16 +43,18 @@ def orthanc(tmp_path_factory):
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(["Orthanc", str(folder / "orthanc.json")], stdout=log, stderr=log)
     address = f"http://127.0.0.1:{web}/dicom-web"
-    for _ in range(200):
-        try:
-            if Http().get(f"{address}/studies", timeout=1).ok:
-                break
-        except OSError:
-            assert process.poll() is None, (folder / "log").read_text()
-        time.sleep(0.1)
-    yield dicom, address
-    process.terminate()
-    process.wait(timeout=20)
+
+    def answers():
+        assert process.poll() is None, (folder / "log").read_text()
+        with suppress(OSError), Http() as http:
+            return http.get(f"{address}/studies", timeout=PATIENCE_S).ok and listens(dicom, AET)
+
+    try:
+        until(answers)
+        yield dicom, address
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,10 @@ def found(client, path):
     assert told["00080016"]["Value"] == [str(sent.SOPClassUID)]
     back = client.retrieve_instance(sent.StudyInstanceUID, sent.SeriesInstanceUID, sent.SOPInstanceUID)
     return sent, back
+
+
+def modalities_of(client, study):
+    return {one["00080060"]["Value"][0] for one in client.search_for_series(study)}
 
 
 def assert_same(sent, back):
@@ -111,8 +119,7 @@ def test_results_lie_in_the_study_they_are_about(orthanc, results):
     client = DICOMwebClient(orthanc[1])
     client.store_instances([pydicom.dcmread(path) for paths in results[1].values() for path in paths])
     study = pydicom.dcmread(results[1]["sr"][0]).StudyInstanceUID
-    told = client.search_for_series(study)
-    assert {one["00080060"]["Value"][0] for one in told} == {"SR", "SEG", "US"}
+    assert modalities_of(client, study) == {"SR", "SEG", "US"}
 
 
 def test_a_server_is_an_archive(orthanc, results, tmp_path):
@@ -120,7 +127,8 @@ def test_a_server_is_an_archive(orthanc, results, tmp_path):
     _, address = orthanc
     folder = results[0]["sr"][0].parents[2] / "in"
     client = DICOMwebClient(address)
-    client.store_instances([pydicom.dcmread(path) for path in sorted(folder.iterdir())])
+    made = [path for paths in results[0].values() for path in paths]
+    client.store_instances([pydicom.dcmread(path) for path in (*sorted(folder.iterdir()), *made)])
     patient = pydicom.dcmread(folder / "long.dcm").PatientID
     remote = address.replace("http://", "dicomweb://")
     rows = {}
@@ -143,7 +151,9 @@ def test_a_server_that_does_not_answer_is_named(tmp_path):
 
 
 def test_what_is_stored_to_us_comes_back_as_results(orthanc, tmp_path):
-    """A scanner stores a cine; its report and segmentation are in the archive soon, and what an earlier run left."""
+    """A scanner stores a cine; its report and segmentation are in the archive soon, and what an earlier run left in the
+    outbox.
+    """
     dicom, address = orthanc
     path = tmp_path / "hip.dcm"
     write_dicom(list(cine(3_000_130, View.ILIOPECTINEAL, 2)), path)
@@ -166,23 +176,13 @@ def test_what_is_stored_to_us_comes_back_as_results(orthanc, tmp_path):
         [sys.executable, str(ROOT / "hipsono.py"), *map(str, command)], stderr=subprocess.DEVNULL
     )
     try:
-        for _ in range(150):
-            if not subprocess.run(["echoscu", "127.0.0.1", str(port)], capture_output=True).returncode:
-                break
-            time.sleep(0.1)
+        until(lambda: listens(port))
         assert not subprocess.run(["storescu", "127.0.0.1", str(port), str(path)], capture_output=True).returncode
         client, study = DICOMwebClient(address), pydicom.dcmread(path).StudyInstanceUID
-        modalities = set()
-        for _ in range(150):
-            modalities = {one["00080060"]["Value"][0] for one in client.search_for_series(study)}
-            if modalities == {"US", "SR", "SEG"} and not list(left.parent.iterdir()):
-                break
-            time.sleep(0.1)
+        until(lambda: modalities_of(client, study) == {"US", "SR", "SEG"} and not list(left.parent.iterdir()))
     finally:
         process.terminate()
-        process.wait(timeout=20)
-    assert modalities == {"US", "SR", "SEG"}, "what an earlier run left in the outbox went too"
-    assert list(left.parent.iterdir()) == []
+        process.wait(PATIENCE_S)
 
 
 def test_a_peer_that_is_none_is_refused(tmp_path):

@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from datasets.phantom.cine import cine
 from model.anatomy import View
-from tests.flow.conftest import ROOT, free_port, started
+from tests.flow.conftest import ROOT, connected, free_port, serving
 from tests.flow.test_intakes import PEERS, SYSTEM_PYTHON, film, gstreamer
+from tests.waiting import PATIENCE_S
 
 DEVICE = os.environ.get("HIPSONO_V4L2", "/dev/video0")
 
@@ -32,29 +32,26 @@ def sample():
 @contextmanager
 def watched(*words):
     """The address of a viewer's socket on a process that watches."""
-    process, address = started("watch", *map(str, words))
-    try:
+    with serving("watch", *map(str, words)) as (process, address):
         yield address.replace("http", "ws") + "/v1/watch"
-    finally:
-        process.terminate()
-        assert process.wait(timeout=20) in (0, -15)
+    assert process.returncode in (0, -15)
 
 
 def told(socket):
     """The next message as JSON, with its picture where there is one."""
-    body = json.loads(socket.recv(timeout=30))
-    return body, socket.recv(timeout=30) if "schema" in body else None
+    body = json.loads(socket.recv(timeout=PATIENCE_S))
+    return body, socket.recv(timeout=PATIENCE_S) if "schema" in body else None
 
 
 def test_a_videos_viewers_are_told_of_its_end(sample, tmp_path):
     film(tmp_path / "hip.mp4", [sample] * 60)
     with watched("--source", tmp_path / "hip.mp4") as url:
-        with connect(url) as viewer:
+        with connected(url) as viewer:
             seen = [told(viewer)]
             while "watch" not in seen[-1][0]:
                 seen.append(told(viewer))
             with pytest.raises(ConnectionClosed) as closed:
-                viewer.recv(timeout=10)
+                viewer.recv(timeout=PATIENCE_S)
         *answers, (last, _) = seen
         assert last == {"watch": "ended", "detail": f"{tmp_path / 'hip.mp4'} has ended"}
         assert closed.value.rcvd.code == 1000 and "has ended" in closed.value.rcvd.reason
@@ -62,7 +59,7 @@ def test_a_videos_viewers_are_told_of_its_end(sample, tmp_path):
         assert answers[-1][0]["seq"] == 59
         picture = cv2.imdecode(np.frombuffer(answers[-1][1], np.uint8), cv2.IMREAD_COLOR)
         assert picture.shape[:2] == sample.frame.grey.shape
-        with connect(url) as late:
+        with connected(url) as late:
             assert told(late)[0]["seq"] == 59
             assert told(late)[0]["watch"] == "ended"
 
@@ -100,6 +97,7 @@ def network_camera(sample, _):
     yield f"http://127.0.0.1:{server.server_port}/live.mjpg", Camera.on.clear, Camera.on.set
     Camera.on.clear()
     server.shutdown()
+    server.server_close()
 
 
 @contextmanager
@@ -117,7 +115,7 @@ def rtsp_camera(sample, folder):
 
     def turn_off():
         running[-1].kill()
-        running[-1].communicate(timeout=20)
+        running[-1].communicate(timeout=PATIENCE_S)
 
     turn_on()
     yield f"rtsp://127.0.0.1:{port}/live", turn_off, turn_on
@@ -129,7 +127,7 @@ def test_a_network_stream_that_is_lost_is_told_and_taken_up_again(sample, tmp_pa
     with (
         camera(sample, tmp_path) as (source, turn_off, turn_on),
         watched("--source", source) as url,
-        connect(url) as viewer,
+        connected(url) as viewer,
     ):
         before, picture = told(viewer)
         assert picture.startswith(b"\xff\xd8")
@@ -137,7 +135,7 @@ def test_a_network_stream_that_is_lost_is_told_and_taken_up_again(sample, tmp_pa
         while "schema" in (said := told(viewer)[0]):
             before = said
         assert said["watch"] == "silent" and source in said["detail"]
-        with connect(url) as newcomer:
+        with connected(url) as newcomer:
             assert told(newcomer)[0]["watch"] == "silent"
         turn_on()
         after = told(viewer)[0]
@@ -153,5 +151,5 @@ def test_a_grabber_is_watched_at_the_size_asked():
         answers = [json.loads(process.stdout.readline()) for _ in range(3)]
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_S)
     assert (answers[0]["frame"]["width"], answers[0]["frame"]["height"]) == (640, 480)

@@ -27,14 +27,14 @@ def fraction(hip, rgb, **told):
     return None if flow is None else measure_flow(flow, hip.found).fraction
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(which=st.integers(0, HIPS - 1), share=st.floats(0.01, 0.5), seed=st.integers(0, 10_000))
 def test_the_drawn_fraction_is_measured(which, share, seed, hips):
     rgb, drawn = with_doppler(hips[which], share, np.random.default_rng(seed))
     assert fraction(hips[which], rgb) == pytest.approx(drawn, abs=0.015)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(which=st.integers(0, HIPS - 1), share=st.floats(0.02, 0.4), seed=st.integers(0, 10_000))
 def test_compression_leaves_the_fraction(which, share, seed, hips):
     rgb, drawn = with_doppler(hips[which], share, np.random.default_rng(seed))

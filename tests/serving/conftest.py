@@ -8,11 +8,12 @@ from datasets.phantom.cine import cine
 from model.anatomy import View
 from serving.app import create_app
 from serving.settings import Settings
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="session")
 def app():
-    return create_app(Settings(max_upload_mb=8, hosts=("testserver",)))
+    return create_app(Settings(max_upload_mb=8, deadline_ms=1e3 * PATIENCE_S, hosts=("testserver",)))
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,11 @@ import os
 import shutil
 import zipfile
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 
 import cv2
 import pyarrow.parquet as pq
@@ -18,6 +21,7 @@ from model.anatomy import Laterality, View
 from model.grade import GradeRules
 from model.reading import Reader
 from model.runtime import STARTER, Execution, Session
+from serving.archive import pool
 from serving.archive.note import programs
 from serving.archive.parts import Changes, Parts
 from serving.archive.plan import Item, Study, make_plan
@@ -189,6 +193,25 @@ def test_a_file_that_kills_its_process_costs_its_own_study_alone(archive, tmp_pa
     told = list(read_all([plan.studies[0], killer, *plan.studies[1:]], setup, 2))
     assert [one.study.name for one in told if isinstance(one, Died)] == ["killer"]
     assert {one.study for one in told if isinstance(one, Done)} == set(plan.studies)
+
+
+def test_a_process_that_dies_as_the_next_study_is_handed_out_loses_none(monkeypatch):
+    handed_out = count()
+
+    class Dying(ThreadPoolExecutor):
+        def __init__(self, workers, *_):
+            super().__init__(workers)
+
+        def submit(self, work, study):
+            if next(handed_out) == 2:
+                raise BrokenProcessPool("a process has died")
+            return super().submit(work, study)
+
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Dying)
+    monkeypatch.setattr(pool, "_read", lambda study: Done(study, 1, 0))
+    studies = [Study(name, ()) for name in "abcde"]
+    told = list(read_all(studies, None, 1))
+    assert sorted(told, key=lambda one: one.study.name) == [Done(study, 1, 0) for study in studies]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from serving import listen  # noqa: E402
 from serving.archive import results as results_module  # noqa: E402
 from serving.archive.results import Result  # noqa: E402
 from serving.listen import Receiver, entity, store  # noqa: E402
-from tests.serving.test_outbox import until  # noqa: E402
+from tests.waiting import PATIENCE_S, until  # noqa: E402
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 
@@ -81,7 +81,7 @@ def test_it_is_on_disk_when_it_is_answered_and_read_when_there_is_time(receiver,
 
 def test_a_long_cine_keeps_no_sender_waiting(receiver, hip, tmp_path, monkeypatch):
     go_on = Event()
-    monkeypatch.setattr(listen, "read_dicom", lambda *told: go_on.wait(60) and read_dicom(*told))
+    monkeypatch.setattr(listen, "read_dicom", lambda *told: go_on.wait(PATIENCE_S) and read_dicom(*told))
     receiver.start()
     assert stored(receiver, hip.read_bytes(), uid_of(hip)) == SUCCESS
     until(lambda: waiting(tmp_path / "out") == [f"{uid_of(hip)}.once"])
@@ -165,12 +165,14 @@ def test_no_reading_is_written_of_what_gives_no_valid_result(receiver, hip, tmp_
     assert not (out / "results").exists()
 
 
-def test_what_cannot_be_written_waits(receiver, hip, tmp_path, capsys):
-    out = tmp_path / "out"
+def test_what_cannot_be_written_waits(receiver, hip, tmp_path, monkeypatch):
+    out, said = tmp_path / "out", []
+    monkeypatch.setattr(listen, "say", said.append)
     (out / "results").touch()
     stored(receiver, hip.read_bytes(), "1.2.3")
     receiver.start()
-    until(lambda: "1.2.3 waits" in capsys.readouterr().err)
+    until(lambda: said)
+    assert "1.2.3 waits" in said[0]
     until(lambda: waiting(out) == ["1.2.3.dcm"])
     assert not lines(out)
 

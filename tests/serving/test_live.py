@@ -2,7 +2,10 @@
 
 import asyncio
 import threading
+import time
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import orjson
@@ -13,15 +16,24 @@ from datasets.phantom.cine import cine
 from model.anatomy import View
 from model.preprocess import find_sector, letterbox
 from model.runtime import Session
+from serving import live
 from serving.cines import RunningCine
 from serving.engine import Engine
 from serving.live import StreamSettings, Waiting, parse_settings
 from serving.problems import Problem
 from serving.settings import Settings
 from tests.serving.conftest import encoded
+from tests.waiting import PATIENCE_S
 
 OTHER_HIP = 3_000_001
 """Of another grade than the longitudinal sample, in another picture."""
+
+
+@pytest.fixture
+def thirty_a_second(monkeypatch):
+    """A stream's frames come 30 ms after one another by its clock, which is looked at as each comes and is answered."""
+    ticks = count(time.perf_counter(), 0.015)
+    monkeypatch.setattr(live, "time", SimpleNamespace(perf_counter=ticks.__next__))
 
 
 def test_frames_are_answered_with_their_number_and_age(client, samples):
@@ -144,6 +156,7 @@ def test_a_fault_in_one_frame_does_not_silence_the_stream(client, app, samples, 
         assert orjson.loads(stream.receive_text())["seq"] == 1
 
 
+@pytest.mark.usefixtures("thirty_a_second")
 def test_a_stream_is_steadied_unless_told_not_to_be(client, app, samples):
     data = encoded(samples[View.LONGITUDINAL])
     other = encoded(samples[View.LONGITUDINAL], ".png")
@@ -165,13 +178,14 @@ def test_a_stream_is_steadied_unless_told_not_to_be(client, app, samples):
     assert np.abs(np.array(places[0]) - places[1]).max() < 3
 
 
+@pytest.mark.usefixtures("thirty_a_second")
 def test_a_cine_has_one_grade_and_settings_begin_a_new_one(client, samples):
     data = encoded(samples[View.LONGITUDINAL])
     with client.websocket_connect("/v1/stream") as stream:
-        for count in (1, 2):
+        for frames in (1, 2):
             stream.send_bytes(data)
             answer = orjson.loads(stream.receive_text())
-            assert answer["cine"]["frames"] == count
+            assert answer["cine"]["frames"] == frames
         assert answer["cine"]["grade"] == answer["solar"]["gsus"]["grade"]
         assert answer["cine"]["deciding_seq"] in (0, 1)
         stream.send_text('{"laterality": "left"}')
@@ -232,12 +246,12 @@ def test_several_frames_at_once_are_read_by_a_core_each():
     begun, done = threading.Barrier(3), threading.Event()
 
     def wait():
-        begun.wait(2)
-        return done.wait(2)
+        begun.wait(PATIENCE_S)
+        return done.wait(PATIENCE_S)
 
     async def two_at_once():
         both = [asyncio.ensure_future(engine.run(wait)) for _ in range(2)]
-        await asyncio.to_thread(begun.wait, 2)
+        await asyncio.to_thread(begun.wait, PATIENCE_S)
         crowded = engine.session.crowded
         done.set()
         await asyncio.gather(*both)
@@ -268,7 +282,8 @@ def test_busy_streams_take_no_requests_place():
 
     async def streams_then_a_request():
         streams = [
-            asyncio.ensure_future(engine.run_admitted(lambda k=k: free.wait(5) and turns.append(k))) for k in range(8)
+            asyncio.ensure_future(engine.run_admitted(lambda k=k: free.wait(PATIENCE_S) and turns.append(k)))
+            for k in range(8)
         ]
         await asyncio.sleep(0)
         request = asyncio.ensure_future(engine.run(lambda: turns.append("request")))
@@ -290,7 +305,7 @@ def test_work_that_nobody_waits_for_any_more_is_not_begun():
     free, begun = threading.Event(), []
 
     async def late_behind_another():
-        first = asyncio.ensure_future(engine.run_admitted(lambda: free.wait(5)))
+        first = asyncio.ensure_future(engine.run_admitted(lambda: free.wait(PATIENCE_S)))
         await asyncio.sleep(0)
         with pytest.raises(Problem) as late:
             await engine.run(lambda: begun.append("request"))
@@ -300,7 +315,7 @@ def test_work_that_nobody_waits_for_any_more_is_not_begun():
         await asyncio.sleep(0)
         free.set()
         await first
-        await engine.run(lambda: begun.append("last"))
+        await engine.run_admitted(lambda: begun.append("last"))
         return late.value.status
 
     assert asyncio.run(late_behind_another()) == 504
@@ -314,7 +329,7 @@ def test_work_past_the_deadline_still_holds_its_place():
 
     async def late_then_refused():
         with pytest.raises(Problem) as late:
-            await engine.run(lambda: done.wait(2))
+            await engine.run(lambda: done.wait(PATIENCE_S))
         with pytest.raises(Problem) as refused:
             await engine.run(lambda: None)
         done.set()

@@ -12,6 +12,7 @@ pynetdicom = pytest.importorskip("pynetdicom", reason="C-STORE: install the extr
 from serving import outbox as outbox_module  # noqa: E402
 from serving.outbox import Outbox, Peer  # noqa: E402
 from tests.flow.conftest import free_port  # noqa: E402
+from tests.waiting import until  # noqa: E402
 
 AET = "PACS"
 
@@ -64,13 +65,6 @@ def outbox(tmp_path, port):
 
 def waiting(box):
     return sorted(path.stem for path in box.folder.glob("*.dcm"))
-
-
-def until(is_so, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB006, 0xB007])
@@ -130,9 +124,9 @@ def test_a_class_that_the_peer_does_not_take_waits(outbox, port, capfd):
     raw, other = (outbox.put(result(kind)).stem for kind in (RawDataStorage, SecondaryCaptureImageStorage))
     with peer(port) as (came, _):
         outbox.start()
-        until(lambda: came == [other])
+        until(lambda: waiting(outbox) == [raw])
         until(lambda: "Raw Data" in capfd.readouterr().err)
-        assert waiting(outbox) == [raw]
+        assert came == [other]
 
 
 def test_many_go_in_batches_and_what_is_refused_first_starves_no_other(outbox, port):

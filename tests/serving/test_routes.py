@@ -193,7 +193,7 @@ def test_impossible_queries_are_refused(client, samples, query):
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\0" * 128 + b"DICM"]))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_bytes_are_a_server_error(client, tail, head):
     answer = client.post("/v1/frames", content=head + tail, headers={"content-type": "application/octet-stream"})
     assert answer.status_code in (415, 422)

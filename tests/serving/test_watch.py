@@ -14,6 +14,7 @@ from datasets.files import FrameOptions
 from model.anatomy import View
 from serving.capture import Grab, Source, parse_size
 from serving.watch import Answer, Notice, Showing, answers, watch_router
+from tests.waiting import until
 
 
 class Grabbed:
@@ -42,12 +43,10 @@ def test_one_bad_picture_or_a_silence_ends_nothing(app, samples):
 def test_who_has_left_is_noticed_though_nothing_is_sent():
     showing, app = Showing(), FastAPI()
     app.include_router(watch_router(showing, 1))
-    with TestClient(app) as client, client.websocket_connect("/v1/watch"):
-        until = time.monotonic() + 5
-        while showing.lookers == 0 and time.monotonic() < until:
-            time.sleep(0.01)
-        assert showing.lookers == 1
-    assert showing.lookers == 0
+    with TestClient(app) as client, client.websocket_connect("/v1/watch") as viewer:
+        until(lambda: showing.lookers == 1)
+        viewer.close()
+        until(lambda: showing.lookers == 0)
 
 
 def test_more_viewers_than_the_server_takes_are_told_so():

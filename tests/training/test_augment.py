@@ -16,7 +16,7 @@ def spot(x, y):
 
 
 @given(st.integers(0, 10_000), st.integers(30, 66), st.integers(30, 66))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_mask_and_points_move_together(seed, x, y):
     one = draw(SIZE, np.random.default_rng(seed))
     (moved,) = apply_to_points(one, np.array([[float(x), float(y)]]), SIZE)
@@ -26,7 +26,7 @@ def test_mask_and_points_move_together(seed, x, y):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_image_moves_with_the_mask(seed):
     one = draw(SIZE, np.random.default_rng(seed))
     shape = spot(44, 52)

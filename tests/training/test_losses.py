@@ -68,7 +68,8 @@ def test_cells_beside_an_outline_count_more():
 
     def dearer(guess):
         told = target(ids, ALL_LABELLED)
-        return float(structure_loss(logits_for(guess), told, 4.0) - structure_loss(logits_for(guess), told))
+        more = structure_loss(logits_for(guess), told, 4.0) - structure_loss(logits_for(guess), told)
+        return float(more.detach())
 
     assert dearer(near) > 0 > dearer(far)
 

@@ -29,7 +29,7 @@ def stripes():
 
 
 @given(st.integers(0, 5_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_black_stays_black_and_lit_stays_lit(seed):
     picture = stripes()
     out = covered(picture, noise(seed, 0), draw_cover(1.0, 1.0, np.random.default_rng(seed)))
@@ -37,7 +37,7 @@ def test_black_stays_black_and_lit_stays_lit(seed):
 
 
 @given(st.integers(0, 5_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_bent_picture_keeps_what_is_bright_bright(seed):
     picture = stripes()
     out = covered(picture, None, Cover(0.0, 0.0, 0.9, seed)).astype(float)
@@ -75,7 +75,7 @@ def dark_tendon():
 
 
 @given(st.integers(0, 5_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_faded_structure_nears_what_lies_beside_it_and_nothing_else_changes(seed):
     picture, mask = dark_tendon()
     out = faded(picture, mask, np.random.default_rng(seed))

@@ -10,7 +10,7 @@ SIZE = 96
 
 
 @given(st.integers(0, 10_000), st.integers(24, 72), st.integers(24, 72))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_picture_mask_and_points_move_together(seed, x, y):
     one = draw_warp(SIZE, np.random.default_rng(seed))
     rows, columns = np.mgrid[:SIZE, :SIZE]
@@ -23,7 +23,7 @@ def test_picture_mask_and_points_move_together(seed, x, y):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_points_come_back_and_nothing_folds(seed):
     one = draw_warp(SIZE, np.random.default_rng(seed))
     new = np.random.default_rng(seed).integers(12, SIZE - 12, (8, 2))

@@ -87,14 +87,14 @@ int main(int count, char** words) {
   if (std::strcmp(words[1], "serve") == 0) {
     igtl::ServerSocket::Pointer server = igtl::ServerSocket::New();
     if (server->CreateServer(port) < 0) return 5;
-    socket = server->WaitForConnection(60000);
+    socket = server->WaitForConnection(120000);
   } else {
     igtl::ClientSocket::Pointer client = igtl::ClientSocket::New();
-    for (int k = 0; k < 300 && client->ConnectToServer("127.0.0.1", port) != 0; k++) igtl::Sleep(100);
+    for (int k = 0; k < 1200 && client->ConnectToServer("127.0.0.1", port) != 0; k++) igtl::Sleep(100);
     socket = client;
   }
   if (socket.IsNull() || !socket->GetConnected()) return 6;
-  socket->SetReceiveTimeout(500);
+  socket->SetReceiveTimeout(120000);
   int seen = 0;
   for (int k = 0; k < 60 && seen != 7; k++) {
     Send(socket, words[3], width, height, spacing);

@@ -51,7 +51,7 @@ def test_a_printed_number_stands_for_all_that_round_to_it():
     assert check(Printed(40, "0.15", "0.36")).can_be_sd and not check(Printed(40, "0.15", "0.360")).can_be_sd
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.sampled_from([(0, 3), (0, 10), (1, 5)]).flatmap(
         lambda scale: st.tuples(st.just(scale), st.lists(st.integers(*scale), min_size=2, max_size=60))
@@ -85,7 +85,7 @@ def test_as_many_are_possible_as_trying_all_numbers_finds(n, scale):
             assert (found.as_sd is not None) == ((mean, spread) in real), (mean, spread)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(2, 60), st.integers(0, 300), st.integers(0, 200))
 def test_an_example_has_the_printed_figures(n, mean_hundredths, spread_hundredths):
     mean, spread = f"{mean_hundredths / 100:.2f}", f"{spread_hundredths / 100:.2f}"

@@ -1,20 +1,18 @@
 """The clearing page in a real headless Chromium: a box drawn by hand is black in what goes out."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
 from datasets.dicom import read_dicom
 from serving.deidentify.release import list_withheld
+from tests.flow.conftest import CHROMIUM, free_port, launched
 from tests.serving.deidentify.conftest import INSIDE, OUTSIDE, uid_of
-
-CHROMIUM = os.environ.get("HIPSONO_CHROMIUM") or shutil.which("chromium") or ""
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: install it, or name it in HIPSONO_CHROMIUM")
 
@@ -31,34 +29,30 @@ def out(graded, tmp_path):
 @pytest.fixture
 def page(out):
     sync_api = pytest.importorskip("playwright.sync_api")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "hipsono.py", "clear", str(out), "--by", "A. Kim", "--port", str(port)]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         with sync_api.sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            browser = launched(playwright.chromium)
             opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+            opened.set_default_timeout(1e3 * PATIENCE_S)
             faults = []
             opened.on("pageerror", lambda error: faults.append(str(error)))
-            _wait_for(port)
+            until(lambda: listens(server, port))
             opened.goto(f"http://127.0.0.1:{port}/")
             yield opened, out
             browser.close()
             assert faults == []
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE_S)
 
 
-def _wait_for(port):
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError(f"nothing listens on {port}")
+def listens(server, port):
+    assert server.poll() is None, "it did not start"
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_name_is_blanked_by_hand_and_the_file_cleared(page):
