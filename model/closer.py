@@ -4,12 +4,13 @@ A network sees a deep picture's joint in a few of its pixels: of the capsule's d
 Whoever has the time lets it see the box around what it found once more.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from model.anatomy import POINT_LANDMARKS
-from model.findings import Findings, FoundStructure, located
+from model.anatomy import POINT_LANDMARKS, Tissue
+from model.findings import Findings, FoundLandmark, FoundStructure, located
 from model.geometry import Points
 from model.preprocess import Box
 
@@ -50,15 +51,26 @@ def is_heard(first: Findings, closer: Findings) -> bool:
 
 
 def merged(first: Findings, closer: Findings, centroid_spread: float) -> Findings:
-    """What two looks found of one view, told once: as the closer one saw it, but for a structure of which the first
-    was clearly surer. `centroid_spread` is NetworkSpec's.
+    """What two looks found of one view, told once: bone as the first one saw it, the rest as the closer one did but for
+    what the first was clearly surer of; a landmark where the closer one puts it, as sure as the surer of them.
+    `centroid_spread` is NetworkSpec's.
     """
     near = {found.structure.name: found for found in closer.structures}
-    kept = [found for found in first.structures if _surer(found, near.get(found.structure.name))]
+    kept = [found for found in first.structures if _is_kept(found, near.get(found.structure.name))]
     structures = {found.structure.id: found for found in (*closer.structures, *kept)}
-    points = {point.name: point for point in (*first.landmarks, *closer.landmarks) if point.name in _POINTS}
+    points = {point.name: point for point in first.landmarks if point.name in _POINTS}
+    for point in closer.landmarks:
+        if point.name in _POINTS:
+            points[point.name] = _as_sure_as(points.get(point.name, point), point)
     return located(first, tuple(structures[k] for k in sorted(structures)), tuple(points.values()), centroid_spread)
 
 
-def _surer(first: FoundStructure, closer: FoundStructure | None) -> bool:
-    return closer is None or first.confidence > closer.confidence + _CLEARLY
+def _is_kept(first: FoundStructure, closer: FoundStructure | None) -> bool:
+    """Whether the first look's outline stays. A bone's band is a few cells thick in it, which is how it was learnt."""
+    if closer is None or first.structure.tissue is Tissue.BONE:
+        return True
+    return first.confidence > closer.confidence + _CLEARLY
+
+
+def _as_sure_as(first: FoundLandmark, closer: FoundLandmark) -> FoundLandmark:
+    return replace(closer, confidence=max(first.confidence, closer.confidence))

@@ -75,6 +75,20 @@ def test_the_closer_look_is_told_but_where_the_first_was_clearly_surer():
     assert doubted.landmark("femoral_artery").x == pytest.approx(80, abs=0.2)
 
 
+def test_bone_is_told_as_the_first_look_saw_it():
+    first, closer = vessels(), vessels()
+    assert merged(first, closer, 0.1).structure("iliopectineal_eminence") is first.structure("iliopectineal_eminence")
+
+
+def test_a_landmark_is_where_the_closer_look_puts_it_as_sure_as_the_surer():
+    first, closer = vessels(), vessels()
+    (eminence,) = (point for point in closer.landmarks if point.name == "iliopectineal_eminence")
+    moved = replace(eminence, x=eminence.x + 2, confidence=0.5)
+    both = merged(first, replace(closer, landmarks=(moved,)), 0.1).landmark("iliopectineal_eminence")
+    assert (both.x, both.spread_px) == (moved.x, moved.spread_px)
+    assert both.confidence == first.landmark("iliopectineal_eminence").confidence
+
+
 def test_what_only_one_of_them_found_is_told():
     first, closer = vessels(), vessels()
     without = replace(closer, structures=closer.structures[1:], landmarks=())
