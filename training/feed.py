@@ -105,7 +105,8 @@ def _closer(truth: Truth, sector: Box, rng: np.random.Generator) -> Box:
 class Mix:
     """What a run learns from: the main examples once an epoch, and extra ones in a share of each batch.
 
-    With `limit` above 0 an epoch ends after that many batches, and the next draws anew. Main examples are veiled by an
+    With `limit` above 0 an epoch has that many batches: the next draws anew, and examples that are too few for it come
+    round again, disturbed anew. Main examples are veiled by an
     extra one in `veil_share` of their draws and lose sight of a structure in `fade_share`; all have their greys bent in
     `bend_share` (training.texture) and their anatomy in `warp_share` (training.warp).
     """
@@ -125,8 +126,7 @@ class Mix:
 
     def steps(self, batch_size: int) -> int:
         """Batches in an epoch."""
-        whole = len(self.main) // (batch_size - self.extra_of(batch_size))
-        return min(whole, self.limit or whole)
+        return self.limit or len(self.main) // (batch_size - self.extra_of(batch_size))
 
     def covered(self, example: Example, rng: np.random.Generator, *, main: bool) -> Example:
         """The example bent, and with foreign texture over it, or as it was."""
@@ -167,10 +167,11 @@ _Drawn = tuple[Example, tuple[int, int]]
 
 
 def _groups(mix: Mix, batch_size: int, rng: np.random.Generator) -> list[list[_Drawn]]:
-    """The examples of each batch; the extra ones come round again when all were seen, drawn anew."""
+    """The examples of each batch; they come round again when all were seen, drawn anew."""
     count, steps = mix.extra_of(batch_size), mix.steps(batch_size)
-    own = batch_size - count
-    main = [(mix.main[k], (0, int(k))) for k in rng.permutation(len(mix.main))]
+    own, held = batch_size - count, len(mix.main)
+    turns = [nth * held + int(k) for nth in range(-(-own * steps // held)) for k in rng.permutation(held)]
+    main = [(mix.main[turn % held], (0, turn)) for turn in turns]
     rounds = -(-count * steps // len(mix.extra)) if count else 0
     order = [int(k) for _ in range(rounds) for k in rng.permutation(len(mix.extra))]
     extra = [(mix.extra[k], (1, nth)) for nth, k in enumerate(order)]

@@ -65,3 +65,14 @@ def test_a_bent_frame_has_no_grade_and_comes_in_its_share():
     grades = torch.cat([batch.target.gsus for batch in batches(Mix(graded, warp_share=0.5), 8, seed=1, epoch=0)])
     assert set(grades.tolist()) == {-1, 2}
     assert 0.3 < float((grades == -1).float().mean()) < 0.7
+
+
+def test_few_examples_come_round_again_disturbed_anew():
+    few = MAIN[:5]
+    mix = Mix(few, limit=4)
+    fed = list(batches(mix, 4, seed=1, epoch=0))
+    assert len(fed) == mix.steps(4) == 4
+    views = torch.cat([batch.target.view for batch in fed])
+    assert len(views) == 16
+    pictures = torch.cat([batch.pictures for batch in fed])
+    assert len({picture.numpy().tobytes() for picture in pictures}) == 16
