@@ -3,13 +3,14 @@
 Definitions are those of the annotation protocol. A length needs one calibrated region that holds all its points.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 
-from model.anatomy import View
+from model.anatomy import Tissue, View
 from model.findings import Findings, FoundStructure
 from model.frame import Frame, Spacing
 from model.geometry import Points, distance_to_polygon, normals, perpendicular_span, ray_lengths, resample, sagitta
@@ -21,6 +22,7 @@ _CLEARANCE_MM: Final = (5.0, 10.0)
 _CLEARANCE_CHILD_MM: Final = (3.0, 6.0)
 _SMOOTH_PX: Final = 3.0
 _SMOOTH_TAPS: Final = 2 * round(4 * _SMOOTH_PX) + 1
+_SHARED: Final = 0.25
 _REACH: Final = 0.25
 """A cortex that stays further than this share of the neck from its landmarks is a fragment, not the neck."""
 _VESSELS: Final = ("femoral_artery", "femoral_vein")
@@ -128,8 +130,13 @@ def _gap(cortex_xy: Points, ends_xy: Points) -> float:
 
 
 def superficial_edge(found: FoundStructure, between_x: Points | None) -> Points | None:
-    """The edge nearest to the probe, one point a column, smoothed, within a range of x; None where too short."""
-    outline = np.concatenate(found.contours)
+    """The edge nearest to the probe, one point a column, smoothed, within a range of x; None where too short.
+
+    Of pieces that lie over one another one counts: of bone the shallowest, for what is seen below bone is its echo come
+    twice; else the largest.
+    """
+    is_bone = found.structure.tissue is Tissue.BONE
+    outline = np.concatenate(_side_by_side(sorted(found.contours, key=_depth) if is_bone else found.contours))
     columns = np.rint(outline[:, 0]).astype(np.intp)
     leftmost = int(columns.min())
     highest = np.full(int(columns.max()) + 1 - leftmost, np.inf)
@@ -144,6 +151,21 @@ def superficial_edge(found: FoundStructure, between_x: Points | None) -> Points 
     # The outermost column of an outline is its side, not its top.
     smooth = cv2.GaussianBlur(y[None], (_SMOOTH_TAPS, 1), _SMOOTH_PX, borderType=cv2.BORDER_REPLICATE)
     return np.stack([x, smooth[0]], axis=1)[1:-1]
+
+
+def _side_by_side(pieces: Sequence[Points]) -> list[Points]:
+    """The pieces (N, 2) that share no columns to speak of with one before them."""
+    kept: list[Points] = []
+    for piece in pieces:
+        low, high = piece[:, 0].min(), piece[:, 0].max()
+        shared = (min(high, one[:, 0].max()) - max(low, one[:, 0].min()) for one in kept)
+        if max(shared, default=0.0) <= _SHARED * (high - low):
+            kept.append(piece)
+    return kept
+
+
+def _depth(piece_xy: Points) -> float:
+    return float(piece_xy[:, 1].mean())
 
 
 def _from_above_junction(outer_xy: Points, cortex_xy: Points, ends_xy: Points) -> Points | None:

@@ -296,3 +296,26 @@ def test_percentiles_by_age_pass_through_the_published_tenths():
 def test_normal_distance_by_age_has_the_published_ends():
     assert normal_capsule_distance_mm(0.5, GradeRules()) == pytest.approx(3.7)
     assert normal_capsule_distance_mm(40, GradeRules()) == pytest.approx(6.7)
+
+
+def straight_distance(change):
+    labels, points, view = straight_joint()
+    change(labels)
+    return measure(find(maps_of(labels, view, points), UNMOVED, SPEC), SCALED)[0].value
+
+
+def test_an_echo_of_the_neck_below_it_is_no_cortex():
+    def neck_twice(labels):
+        labels[150:158, 100:125] = 0
+        labels[195:203, 100:221] = 8
+
+    whole = straight_distance(lambda labels: None)
+    assert whole == pytest.approx(40 * 0.2, abs=0.4)
+    assert straight_distance(neck_twice) == pytest.approx(whole, abs=0.4)
+
+
+def test_a_shadow_that_floats_over_the_recess_is_no_capsule():
+    def shadow(labels):
+        labels[50:95, 125:175] = 9
+
+    assert straight_distance(shadow) == pytest.approx(straight_distance(lambda labels: None), abs=0.1)
