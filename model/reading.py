@@ -16,15 +16,14 @@ from model.findings import Findings, FoundLandmark, FoundStructure, find
 from model.frame import Frame, Spacing
 from model.grade import GradeRules, Learned, Solar
 from model.measure import Measurement, Target, measure, targets
-from model.preprocess import Box, Look, find_sector, look_at
-from model.runtime import Maps, Session
+from model.preprocess import Box, find_sector, look_at
+from model.runtime import Session
 from model.solar import Evidence, grade_frame
+from model.steps import Answered, Prepared, Seen, graded_by_both, packs
 from model.tracking import Track, continued, follow, steady_maps, steady_sector
 
 SCHEMA: Final = 1
 NOTICE: Final = "research use; not a medical device"
-_PACK: Final = 8
-"""Frames read stage by stage: of 4, 8 and 24 none is faster than 8, which takes half of what is not the network's."""
 NERVE_NOTICE: Final = "the femoral nerve is not segmented"
 
 
@@ -99,26 +98,6 @@ class Reading:
     timings: tuple[Timing, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
-    """A frame as the network will see it, and how long that took."""
-
-    frame: Frame
-    look: Look
-    took_s: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Answered:
-    """What the network answered, and how long picture and answer took."""
-
-    frame: Frame
-    look: Look
-    maps: Maps
-    took_s: tuple[float, float]
-    looks: int = 1
-
-
 class Reader:
     """Reads frames with one network. Holds no state between frames; may be shared by threads.
 
@@ -135,17 +114,19 @@ class Reader:
 
     def read(self, frame: Frame) -> Reading:
         """The whole flow: Frame -> Reading. Deterministic but for its timings."""
-        return self._interpreted(self._answered(self._prepared(frame)))
+        return self._interpreted(self._seen_closer(self._found(self._answered(self._prepared(frame)))))
 
     def read_all(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Reading]]:
         """Each frame with its reading, the same as one by one but sooner: stage after stage over a few frames at once,
         since the network drives everything else out of the processor's caches. What `frames` raises comes after the
         readings of the frames before it.
         """
-        for pack in _packs(frames):
+        for pack in packs(frames):
             prepared = [self._prepared(frame) for frame in pack]
             answered = [self._answered(one) for one in prepared]
-            yield from [(one.frame, self._interpreted(one)) for one in answered]
+            found = [self._found(one) for one in answered]
+            seen = [self._seen_closer(one) for one in found]
+            yield from [(one.first.frame, self._interpreted(one)) for one in seen]
 
     def follow(self, frame: Frame, track: Track | None, at_s: float) -> tuple[Reading, Track]:
         """The same for the next frame of a cine, taken at `at_s` on any clock that runs forward: what is told is
@@ -161,36 +142,45 @@ class Reader:
         findings, remembered = follow(findings, maps, track, look, at_s)
         return self._told(replace(answered, maps=maps), findings, began), remembered
 
-    def _prepared(self, frame: Frame, track: Track | None = None) -> _Prepared:
+    def _prepared(self, frame: Frame, track: Track | None = None) -> Prepared:
         began = perf_counter()
         prepared = self._prepared_in(frame, steady_sector(find_sector(frame), track))
         return replace(prepared, took_s=perf_counter() - began)
 
-    def _prepared_in(self, frame: Frame, box: Box) -> _Prepared:
+    def _prepared_in(self, frame: Frame, box: Box) -> Prepared:
         began = perf_counter()
         look = look_at(frame, box, self._session.spec.input_height, self._session.spec.input_width)
-        return _Prepared(frame, look, perf_counter() - began)
+        return Prepared(frame, look, perf_counter() - began)
 
-    def _answered(self, prepared: _Prepared) -> _Answered:
+    def _answered(self, prepared: Prepared) -> Answered:
         began = perf_counter()
         maps = self._session.run(prepared.look.picture)
-        return _Answered(prepared.frame, prepared.look, maps, (prepared.took_s, perf_counter() - began))
+        return Answered(prepared.frame, prepared.look, maps, (prepared.took_s, perf_counter() - began))
 
-    def _interpreted(self, answered: _Answered) -> Reading:
+    def _found(self, answered: Answered) -> Seen:
         began = perf_counter()
-        spec = self._session.spec
-        findings = find(answered.maps, answered.look.placement, spec)
+        findings = find(answered.maps, answered.look.placement, self._session.spec)
         box = closer_box(findings, answered.look.sector) if self._looks > 1 else None
-        if box is None:
-            return self._told(answered, findings, began)
-        near = self._answered(self._prepared_in(answered.frame, box))
-        seen = find(near.maps, near.look.placement, spec)
-        if is_heard(findings, seen):
-            findings, answered = merged(findings, seen, spec.centroid_spread), _graded_by_both(answered, near)
-        took_s = (answered.took_s[0] + near.took_s[0], answered.took_s[1] + near.took_s[1])
-        return self._told(replace(answered, took_s=took_s, looks=2), findings, began + sum(near.took_s))
+        return Seen(answered, findings, box, perf_counter() - began)
 
-    def _told(self, answered: _Answered, findings: Findings, began_s: float) -> Reading:
+    def _seen_closer(self, seen: Seen) -> Seen:
+        if seen.box is None:
+            return seen
+        return replace(seen, near=self._answered(self._prepared_in(seen.first.frame, seen.box)))
+
+    def _interpreted(self, seen: Seen) -> Reading:
+        began = perf_counter() - seen.took_s
+        findings, answered, near = seen.findings, seen.first, seen.near
+        if near is None:
+            return self._told(answered, findings, began)
+        spec = self._session.spec
+        again = find(near.maps, near.look.placement, spec)
+        if is_heard(findings, again):
+            findings, answered = merged(findings, again, spec.centroid_spread), graded_by_both(answered, near)
+        took_s = (answered.took_s[0] + near.took_s[0], answered.took_s[1] + near.took_s[1])
+        return self._told(replace(answered, took_s=took_s, looks=2), findings, began)
+
+    def _told(self, answered: Answered, findings: Findings, began_s: float) -> Reading:
         """What was found, measured, graded and put into one value."""
         frame, look = answered.frame, answered.look
         preprocess_s, network_s = answered.took_s
@@ -227,29 +217,6 @@ class Reader:
         return np.asarray(cv2.warpAffine(labels, look.placement.matrix(), size, flags=flags), dtype=np.uint8)
 
 
-def _graded_by_both(first: _Answered, near: _Answered) -> _Answered:
-    """The first look's answer with the mean of both looks' grade probabilities."""
-    gsus = np.asarray((first.maps.gsus + near.maps.gsus) / 2, np.float32)
-    return replace(first, maps=replace(first.maps, gsus=gsus))
-
-
-def _packs(frames: Iterable[Frame]) -> Iterator[tuple[Frame, ...]]:
-    """A few at a time. Where the next frame cannot be had, the last few come first."""
-    pack: list[Frame] = []
-    try:
-        for frame in frames:
-            pack.append(frame)
-            if len(pack) == _PACK:
-                yield tuple(pack)
-                pack.clear()
-    except Exception:
-        if pack:
-            yield tuple(pack)
-        raise
-    if pack:
-        yield tuple(pack)
-
-
 def paint_mask(reading: Reading) -> NDArray[np.uint8]:
     """The reading's structures as a mask (H, W) of protocol ids; the higher row of the table wins where two meet."""
     mask = np.zeros((reading.frame.height, reading.frame.width), np.uint8)
@@ -259,7 +226,7 @@ def paint_mask(reading: Reading) -> NDArray[np.uint8]:
     return mask
 
 
-def _identity(answered: _Answered, model: ModelId) -> str:
+def _identity(answered: Answered, model: ModelId) -> str:
     frame = answered.frame
     digest = hashlib.blake2b(answered.look.picture.tobytes(), digest_size=12)
     digest.update(f"{frame.source}|{frame.index}|{frame.regions}|{model.sha256}|{answered.looks}".encode())
