@@ -14,8 +14,11 @@ runtime     the only import of onnxruntime
 findings    structures and landmarks in frame pixels, or why there are none
 colour      what of a picture's colour is flow, beside tint and drawn graphics
 doppler     whether a picture shows Doppler, and its flow within the recess
+closer      a second look at what was found, from nearer by
 measure     millimetres and ratios, each a value or the reason why not
 grade       SOLAR rules as versioned data
+solar       all grades of one frame
+steps       what one step of the flow hands to the next
 reading     the whole flow on one screen
 tracking    what the frames before tell of the next: landmarks that follow the tissue, nothing that flickers
 cuts        whether a picture goes on from the one before

@@ -144,11 +144,9 @@ class Reader:
 
     def _prepared(self, frame: Frame, track: Track | None = None) -> Prepared:
         began = perf_counter()
-        prepared = self._prepared_in(frame, steady_sector(find_sector(frame), track))
-        return replace(prepared, took_s=perf_counter() - began)
+        return self._prepared_in(frame, steady_sector(find_sector(frame), track), began)
 
-    def _prepared_in(self, frame: Frame, box: Box) -> Prepared:
-        began = perf_counter()
+    def _prepared_in(self, frame: Frame, box: Box, began: float) -> Prepared:
         look = look_at(frame, box, self._session.spec.input_height, self._session.spec.input_width)
         return Prepared(frame, look, perf_counter() - began)
 
@@ -166,7 +164,7 @@ class Reader:
     def _seen_closer(self, seen: Seen) -> Seen:
         if seen.box is None:
             return seen
-        return replace(seen, near=self._answered(self._prepared_in(seen.first.frame, seen.box)))
+        return replace(seen, near=self._answered(self._prepared_in(seen.first.frame, seen.box, perf_counter())))
 
     def _interpreted(self, seen: Seen) -> Reading:
         began = perf_counter() - seen.took_s

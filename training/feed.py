@@ -92,9 +92,10 @@ def load_examples(
 
 def _closer(truth: Truth, sector: Box, rng: np.random.Generator) -> Box:
     """What a closer look might be taken of: the anatomy with more or less around it, not quite in the middle."""
-    x, y, width, height = (0, 0, 0, 0) if truth.mask is None else cv2.boundingRect(truth.mask)
-    corners = np.array([[x, y], [x + width, y + height]][: 2 * bool(width)], np.float64).reshape(-1, 2)
-    places = np.concatenate([corners, truth.landmarks_xy[np.isfinite(truth.landmarks_xy).all(axis=1)]])
+    places = truth.landmarks_xy[np.isfinite(truth.landmarks_xy).all(axis=1)]
+    if truth.mask is not None and truth.mask.any():
+        x, y, width, height = cv2.boundingRect(truth.mask)
+        places = np.concatenate([[[x, y], [x + width, y + height]], places])
     if not len(places):
         return sector
     off = _OFF_MIDDLE * rng.uniform(-1, 1, 2) * (places.max(axis=0) - places.min(axis=0))

@@ -1,4 +1,4 @@
-"""Our batch: `hipsono read` over a folder of the bench's frames, in a process of its own."""
+"""Our batch: `hipsono read` over a folder of the bench's frames, one look each as the floor has, in its own process."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def read_folder(model: Path, provider: Provider, shown: Pictures, frames: int, f
         for k in range(frames + 1):
             (Path(folder) / f"{k:06d}.jpg").write_bytes(shown.jpeg(k))
         read = (sys.executable, str(ROOT / "hipsono.py"), "read", folder)
-        command = (*read, "--model", str(model), "--provider", str(provider))
+        command = (*read, "--looks", "1", "--model", str(model), "--provider", str(provider))
         env = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as process:
             return _timed(process, frames, floor_ms)

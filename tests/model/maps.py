@@ -24,6 +24,12 @@ def maps_of(labels, view, points=None, gsus=(0.02, 0.08, 0.85, 0.05), confidence
     return Maps(np.asarray(labels, np.uint8), structures, landmarks, told, np.array(gsus, np.float32))
 
 
+def disc(labels, centre, radius, value):
+    """Draws a disc of a value into labels (h, w)."""
+    rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
+    labels[(columns - centre[0]) ** 2 + (rows - centre[1]) ** 2 <= radius**2] = value
+
+
 def straight_joint():
     """A level neck at row 150, capsule 40 px above it sinking to the insertion: labels (256, 256) and points."""
     labels = np.zeros((256, 256), np.uint8)

@@ -13,14 +13,9 @@ from model.closer import MARGIN, box_around, closer_box, is_heard, merged
 from model.findings import find
 from model.reading import Reader
 from model.runtime import Session
-from tests.model.maps import SPEC, UNMOVED, maps_of
+from tests.model.maps import SPEC, UNMOVED, disc, maps_of
 
 SECTOR = (0, 0, 255, 255)
-
-
-def disc(labels, centre, radius, value):
-    rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
-    labels[(columns - centre[0]) ** 2 + (rows - centre[1]) ** 2 <= radius**2] = value
 
 
 def vessels(artery_x=80, vein=True):

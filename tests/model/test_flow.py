@@ -23,15 +23,10 @@ from model.grade import (
 )
 from model.measure import NO_SCALE, Measurement, measure, targets
 from model.spec import CapsuleSpread, Thresholds
-from tests.model.maps import SPEC, UNMOVED, maps_of, straight_joint
+from tests.model.maps import SPEC, UNMOVED, disc, maps_of, straight_joint
 
 GREY = np.zeros((256, 256), np.uint8)
 SCALED = Frame(GREY, regions=whole_frame(256, 256, (0.2, 0.2)), age_years=10)
-
-
-def disc(labels, centre, radius, value):
-    rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
-    labels[(columns - centre[0]) ** 2 + (rows - centre[1]) ** 2 <= radius**2] = value
 
 
 def transverse():
