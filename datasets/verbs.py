@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from datasets.phantom.renderer import Renderer
 from model.anatomy import View
 
 app: Final = typer.Typer()
@@ -32,6 +33,7 @@ def phantom(
     dicom: Annotated[bool, typer.Option("--dicom", help="Write DICOM files instead of a data set.")] = False,
     cine: Annotated[int, typer.Option("--cine", min=0, help="Frames of a cine for each phantom.")] = 0,
     wave: Annotated[bool, typer.Option("--wave", help="Through a wave simulator, minutes a frame.")] = False,
+    renderer: Annotated[Renderer | None, typer.Option(help="By this one only, instead of both.")] = None,
     trial: Annotated[bool, typer.Option("--trial", help="A trial of -n patients in three groups, as DICOM.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores without it.")] = None,
 ) -> None:
@@ -39,14 +41,14 @@ def phantom(
     if trial:
         from datasets.phantom.trial_write import TrialOrder, write_trial
 
-        if view or dicom or wave:
-            raise ValueError("--trial writes DICOM cines of one view: leave out --view, --dicom and --wave")
+        if view or dicom or wave or renderer:
+            raise ValueError("--trial writes DICOM cines of one view: leave out --view, --dicom, --wave and --renderer")
         studies = write_trial(TrialOrder.asked(n, seed, cine), out, workers)
         say(f"{studies} studies and design.csv in {out}; next: hipsono grade {out / 'studies'} -o {out / 'graded'}")
         return
     from datasets.phantom.write import PhantomOrder, write_phantoms
 
-    written = write_phantoms(PhantomOrder(n or 100, seed or 0, view, cine, dicom, wave), out, workers)
+    written = write_phantoms(PhantomOrder(n or 100, seed or 0, view, cine, dicom, wave, renderer), out, workers)
     say(f"{written} phantoms in {out}")
 
 

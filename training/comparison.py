@@ -5,9 +5,12 @@ python -m training.comparison trade --data data/starter --exam data/tune --minut
 python -m training.comparison amount --data data/starter --exam data/tune --foreign tests/yardstick -o runs/amount
 python -m training.comparison ablation --data data/anatomy --exam data/tune --foreign tests/yardstick \\
     --weights runs/starter --extra data/real/regional-train -o runs/ablation
+python -m training.comparison formation --data data/both --one-renderer data/focused --exam data/tune \\
+    --foreign tests/yardstick --minutes 4 -o runs/formation
 
 `peers`: ours and the field's usual ones, structures only. `trade`: ours by encoder and input size, all heads.
 `amount`: ours by number of phantoms and by time. `ablation`: the last stage's parts, each left out once.
+`formation`: how pictures are formed and evened out: one renderer instead of both, greys normalised otherwise.
 """
 
 import argparse
@@ -29,14 +32,16 @@ from training.device import channels_last, keep_freed_memory, precision
 from training.exam import Exam, Heads, examine_heads, examine_structures, named, open_exam
 from training.feed import Example, plain_batches
 from training.loop import train
-from training.networks import PEERS, build_network
+from training.networks import NORMALISED, PEERS, build_network
 from training.recipe import LossWeights, Recipe, load_recipe
 from training.run_folder import RECIPE, Sources, hold_recipe, load_run, read_recipe
 
 _STARTER: Final = Path(__file__).parent / "recipes" / "starter.toml"
 _LAST: Final = Path(__file__).parent / "recipes" / "anatomy.toml"
+_SMALL_PX: Final = 192
 _TRIED: Final = 6
 _EPOCHS: Final = 8
+TABLES: Final = ("peers", "trade", "amount", "ablation", "formation")
 _STRUCTURES_ONLY: Final = LossWeights(landmarks=0, presence=0, view=0, gsus=0)
 
 
@@ -70,18 +75,38 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What is trained, for which share of the comparison's minutes, with which of the extra sets."""
+    """What is trained, for which share of the comparison's minutes, with or without other sets' frames, on phantoms of
+    both renderers or of one.
+    """
 
     recipe: Recipe
     share: float = 1.0
     name: str = ""
     extras: bool = True
+    both: bool = True
 
     @property
     def folder(self) -> str:
         """Its run's name."""
         recipe = self.recipe
         return f"{self.name or recipe.network}-{recipe.input_px}px-{recipe.frames or 'all'}-{self.share:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What there is to learn from; `one_renderer` are the phantoms of `sources.data` by one renderer alone."""
+
+    sources: Sources
+    one_renderer: Path | None = None
+
+    def of(self, candidate: Candidate) -> Sources:
+        """A candidate's part of it. Raises ValueError where one renderer's phantoms are not there."""
+        extra = self.sources.extra if candidate.extras else ()
+        if candidate.both:
+            return replace(self.sources, extra=extra)
+        if self.one_renderer is None:
+            raise ValueError("a row learns from one renderer's phantoms alone: name them with --one-renderer")
+        return replace(self.sources, data=self.one_renderer, extra=extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +133,11 @@ def candidates(table: str) -> tuple[Candidate, ...]:
         return (*fewer, *(Candidate(recipe, share) for share in (0.25, 0.5, 1.0)))
     if table == "ablation":
         return _ablation(load_recipe(_LAST))
-    raise ValueError(f"a table is peers, trade, amount or ablation, got {table!r}")
+    if table == "formation":
+        small = replace(recipe, input_px=_SMALL_PX)
+        others = (Candidate(replace(small, network=name)) for name in NORMALISED)
+        return (Candidate(small, name="whole"), Candidate(small, name="one-renderer", both=False), *others)
+    raise ValueError(f"a table is {', '.join(TABLES)}, got {table!r}")
 
 
 def _ablation(whole: Recipe) -> tuple[Candidate, ...]:
@@ -119,13 +148,15 @@ def _ablation(whole: Recipe) -> tuple[Candidate, ...]:
 
 
 def compare(
-    trials: tuple[Candidate, ...], sources: Sources, exams: Exams, minutes: float, out: Path
+    trials: tuple[Candidate, ...], material: Material, exams: Exams, minutes: float, out: Path
 ) -> tuple[Row, ...]:
     """Trains every network for its time and measures it on sets none has seen; writes table.json and table.md.
 
     All are timed before the first is trained, one after another: what a network may learn in its minutes must not
-    depend on what else the machine does hours later. A comparison cut short goes on where it stopped.
+    depend on what else the machine does hours later. A comparison cut short goes on where it stopped. Raises ValueError
+    where a row's phantoms are not there.
     """
+    taught = [(trial, material.of(trial)) for trial in trials]
     for trial in trials:
         run = out / trial.folder
         if not (run / RECIPE).exists():
@@ -133,9 +164,9 @@ def compare(
             frames = open_exam(exams.own, trial.recipe.input_px).examples
             hold_recipe(_fitted(trial.recipe, frames, minutes * trial.share), run)
     rows: list[Row] = []
-    for trial in trials:
+    for trial, sources in taught:
         run, px = out / trial.folder, trial.recipe.input_px
-        train(read_recipe(run), sources if trial.extras else replace(sources, extra=()), run, resume=True)
+        train(read_recipe(run), sources, run, resume=True)
         foreign = None if exams.foreign is None else open_exam(exams.foreign, px)
         rows.append(replace(_measure(run, open_exam(exams.own, px), foreign), name=trial.name or trial.recipe.network))
         _write(tuple(rows), out)
@@ -228,8 +259,9 @@ def _write(rows: tuple[Row, ...], out: Path) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", choices=("peers", "trade", "amount", "ablation"))
+    parser.add_argument("table", choices=TABLES)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--one-renderer", type=Path, help="the phantoms of --data by one renderer, for `formation`")
     parser.add_argument("--weights", type=Path, help="a run that all go on from")
     parser.add_argument("--extra", type=Path, action="append", default=[], help="a further set to learn from")
     parser.add_argument("--exam", type=Path, required=True)
@@ -240,8 +272,11 @@ def main() -> None:
     if told.table == "ablation" and not told.extra:
         parser.error("an ablation leaves out the frames of other sets: name them with --extra")
     exams = Exams(told.exam, told.foreign)
-    sources = Sources(told.data, tuple(told.extra), told.weights)
-    compare(candidates(told.table), sources, exams, told.minutes, told.out)
+    material = Material(Sources(told.data, tuple(told.extra), told.weights), told.one_renderer)
+    try:
+        compare(candidates(told.table), material, exams, told.minutes, told.out)
+    except ValueError as error:
+        parser.error(str(error))
     sys.stdout.write((told.out / "table.md").read_text())
 
 

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from model.anatomy import POINT_LANDMARKS, VIEWS
-from model.network.hipnet import CLASSES, THRESHOLDS, HipNet, Logits, standardise
+from model.network.hipnet import CLASSES, THRESHOLDS, HipNet, Logits
+from model.network.normalise import as_shown, between_percentiles, by_surroundings, standardise
 
 OURS: Final[dict[str, Callable[[bool], HipNet]]] = {
     "hipnet": HipNet,
@@ -21,6 +22,13 @@ OURS: Final[dict[str, Callable[[bool], HipNet]]] = {
     "hipnet-b0": lambda pretrained: HipNet(pretrained, "efficientnet-b0"),
 }
 """Our network, by encoder and decoder; each takes whether to begin with ImageNet's weights."""
+
+NORMALISED: Final[dict[str, Callable[[bool], HipNet]]] = {
+    "hipnet-as-shown": lambda pretrained: HipNet(pretrained, normalise=as_shown),
+    "hipnet-percentiles": lambda pretrained: HipNet(pretrained, normalise=between_percentiles),
+    "hipnet-surroundings": lambda pretrained: HipNet(pretrained, normalise=by_surroundings),
+}
+"""The first of ours with its greys evened out otherwise."""
 
 
 class SegmentationPeer(nn.Module):
@@ -75,10 +83,11 @@ PEERS: Final[dict[str, Callable[[], SegmentationPeer]]] = {
 
 def build_network(name: str, pretrained: bool = False) -> nn.Module:
     """The network of that name. Raises ValueError for an unknown one, OSError where weights cannot be fetched."""
-    if name in OURS:
-        return OURS[name](pretrained)
+    ours = OURS | NORMALISED
+    if name in ours:
+        return ours[name](pretrained)
     if name not in PEERS:
-        raise ValueError(f"network is one of {', '.join((*OURS, *PEERS))}, got {name!r}")
+        raise ValueError(f"network is one of {', '.join((*ours, *PEERS))}, got {name!r}")
     if pretrained:
         raise ValueError(f"{name} is trained from scratch here: leave pretrained out")
     return PEERS[name]()

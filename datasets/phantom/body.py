@@ -18,6 +18,8 @@ _FILLED: Final = 0.3
 """Share of bones whose shadow is filled with streaks nearly as bright as tissue, as clutter and side lobes do."""
 _ROUGH: Final = 0.7
 """Share of bones rough enough to be seen where they fall away from the beam; of the others the slopes are lost."""
+_HEAVY: Final = 0.1
+"""Share of obese people beside those of the usual spread."""
 WIDE_MM = 90.0
 """Scenes are drawn this far to each side of the middle, beyond any probe's reach."""
 
@@ -38,7 +40,9 @@ def draw_body(rng: Generator) -> Body:
     child = rng.random() < 0.75
     age = float(rng.uniform(0.5, 17) if child else rng.uniform(17, 70))
     growth = float(np.interp(age, [0.5, 2, 5, 10, 15, 18], [0.42, 0.52, 0.68, 0.83, 0.97, 1.0]) * rng.normal(1, 0.06))
-    bmi = float(np.clip(rng.normal(16.5 if child else 26, 2.2 if child else 4.5), 12, 42))
+    lean = float(np.clip(rng.normal(16.5 if child else 26, 2.2 if child else 4.5), 12, 42))
+    heavy = float(rng.uniform(22, 34) if child else rng.uniform(31, 45))
+    bmi = heavy if rng.random() < _HEAVY else lean
     fat = (2.0 + max(0.0, bmi - 14) * 0.55) * (0.6 + 0.4 * growth) * rng.uniform(0.6, 1.4)
     return Body(age, growth, bmi, float(rng.uniform(0.8, 1.8)), float(fat))
 

@@ -14,8 +14,10 @@ from datasets.phantom import focused, synthetic
 from datasets.phantom.body import Body, draw_body
 from datasets.phantom.graphics import burn_in, colour_flow, draw_box, polygon_mask, walk_flow, within_box
 from datasets.phantom.longitudinal import longitudinal
+from datasets.phantom.needle import with_needle
 from datasets.phantom.other import other_picture, other_scene
 from datasets.phantom.pool import worker_pool
+from datasets.phantom.renderer import Renderer
 from datasets.phantom.scanner import (
     ROWS,
     Aperture,
@@ -78,24 +80,37 @@ class Drawn:
     noise_seed: int | None = None
 
 
-def phantom(seed: int, view: View | None = None) -> Sample:
-    """One labelled phantom sonogram, the same for the same seed and view. Raises ValueError for a seed below 0."""
+def phantom(seed: int, view: View | None = None, renderer: Renderer | None = None) -> Sample:
+    """One labelled phantom sonogram, the same for the same seed, view and renderer (drawn too without one). Raises
+    ValueError for a seed below 0.
+    """
     if seed < 0:
         raise ValueError(f"a phantom's seed is 0 or more, got {seed}")
     try:
-        return _phantom(seed, view)
+        return _phantom(seed, view, renderer)
     except Exception as error:
         raise RuntimeError(f"the phantom of seed {seed} cannot be drawn: a fault of ours, please report it") from error
 
 
-def _phantom(seed: int, view: View | None) -> Sample:
+def _phantom(seed: int, view: View | None, renderer: Renderer | None) -> Sample:
     rng = np.random.default_rng([_SEED_SALT, seed])
     chosen = View(rng.choice(list(SHARES), p=list(SHARES.values())))
     view = view or chosen
     body = draw_body(rng)
     if view is View.OTHER and rng.random() < _PICTURE_SHARE:
         return _sample(seed, body, Frame(other_picture(rng)), _nothing(), Acquisition())
-    return render(_draw(seed, view, body, rng), rng)
+    drawn = _draw(seed, view, body, rng)
+    return render(drawn if renderer is None else formed_by(renderer, drawn), rng)
+
+
+def formed_by(renderer: Renderer, drawn: Drawn) -> Drawn:
+    """What was drawn, its picture formed by this renderer."""
+    if isinstance(drawn.beam, Beam) is (renderer is Renderer.FOCUSED):
+        return drawn
+    rng = np.random.default_rng([_SEED_SALT, drawn.seed, 31])
+    if renderer is Renderer.APERTURE:
+        return replace(drawn, beam=draw_aperture(rng))
+    return replace(drawn, beam=draw_beam(rng), display=replace(drawn.display, power=0.0))
 
 
 def draw_phantom(seed: int, view: View) -> Drawn:
@@ -113,13 +128,16 @@ def wave_phantom(seed: int, view: View) -> Sample:
     return render(replace(drawn, beam=draw_array(rng), screen=screen), rng)
 
 
-def phantoms(seeds: Iterable[int], view: View | None = None, workers: int | None = None) -> Iterator[Sample]:
+def phantoms(
+    seeds: Iterable[int], view: View | None = None, workers: int | None = None, renderer: Renderer | None = None
+) -> Iterator[Sample]:
     """Phantoms of many seeds, in order, drawn in parallel processes (all cores unless told)."""
+    draw = partial(phantom, view=view, renderer=renderer)
     if workers == 1:
-        yield from (phantom(seed, view) for seed in seeds)
+        yield from map(draw, seeds)
         return
     with worker_pool(workers) as pool:
-        yield from pool.map(partial(phantom, view=view), seeds, chunksize=4)
+        yield from pool.map(draw, seeds, chunksize=4)
 
 
 def _draw_scene(view: View, body: Body, rng: Generator) -> Scene:
@@ -133,7 +151,7 @@ def _draw_scene(view: View, body: Body, rng: Generator) -> Scene:
 
 
 def _draw(seed: int, view: View, body: Body, rng: Generator) -> Drawn:
-    return scanned(seed, body, _draw_scene(view, body, rng), rng)
+    return scanned(seed, body, with_needle(_draw_scene(view, body, rng), rng), rng)
 
 
 def scanned(seed: int, body: Body, scene: Scene, rng: Generator) -> Drawn:

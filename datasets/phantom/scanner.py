@@ -147,8 +147,8 @@ def draw_beam(rng: Generator) -> Beam:
     """Focusing, bandwidth and floors from clean to as poor as real pictures get."""
     return Beam(
         focus_share=rng.uniform(0.4, 0.9),
-        f_transmit=rng.uniform(2.2, 5.5),
-        f_receive=rng.uniform(1.3, 3.2),
+        f_transmit=rng.uniform(2.2, 8.0),
+        f_receive=rng.uniform(1.3, 4.5),
         bandwidth=rng.uniform(0.4, 0.75),
         axial_stretch=rng.uniform(1, 1.8),
         side_lobe_db=rng.uniform(-44, -16),
@@ -161,7 +161,7 @@ def draw_beam(rng: Generator) -> Beam:
 def draw_aperture(rng: Generator) -> Aperture:
     """Plane-wave imaging from a clean window to a bare one, from quiet to as noisy as real pictures get."""
     return Aperture(
-        angle=np.radians(rng.uniform(6, 16)),
+        angle=np.radians(rng.uniform(4, 16)),
         apodisation=rng.uniform(0, 1),
         bandwidth=rng.uniform(0.3, 0.8),
         side_lobe_db=rng.uniform(-32, -12),
@@ -187,8 +187,8 @@ def draw_display(rng: Generator, by_power: bool = False) -> Display:
     return Display(
         tgc_slope=rng.uniform(0.48, 0.78),
         tgc_errors_db=tuple(float(v) for v in rng.normal(0, rng.uniform(0.5, 3.0), 8)),
-        range_db=rng.uniform(42, 80),
-        median_level=rng.uniform(0.18, 0.6),
+        range_db=rng.uniform(36, 80),
+        median_level=rng.uniform(0.1, 0.6),
         curve=tuple(float(v) for v in np.concatenate([[0.0], np.cumsum(steps)])),
         black_lift=rng.choice([0.0, rng.uniform(0, 0.06)]),
         smoothing=str(rng.choice(["none", "blur", "median", "bilateral", "sharp"], p=[0.35, 0.2, 0.15, 0.15, 0.15])),

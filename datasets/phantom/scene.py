@@ -139,12 +139,12 @@ def outside(lines: Sequence[Interface], polygon_mm: Points) -> list[Interface]:
     kept = []
     for line in lines:
         points = line.line_mm.copy()
-        points[_within(points, polygon_mm)] = np.nan
+        points[within(points, polygon_mm)] = np.nan
         kept.append(replace(line, line_mm=points))
     return kept
 
 
-def _within(points_mm: Points, polygon_mm: Points) -> NDArray[np.bool_]:
+def within(points_mm: Points, polygon_mm: Points) -> NDArray[np.bool_]:
     """Which points (N,) lie inside a polygon (even-odd rule); NaN points do not."""
     x, z = points_mm[:, :1], points_mm[:, 1:]
     start, end = polygon_mm, np.roll(polygon_mm, -1, axis=0)

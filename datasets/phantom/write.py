@@ -15,6 +15,7 @@ from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from datasets.phantom.generate import draw_phantom, phantom, phantoms, wave_phantom
 from datasets.phantom.pool import worker_pool
+from datasets.phantom.renderer import Renderer
 from datasets.sample import Sample
 from datasets.store import write_store
 from model.anatomy import HIP_VIEWS, View
@@ -29,6 +30,7 @@ class PhantomOrder:
     """`count` phantoms of consecutive seeds; `cine_frames` above 0 makes each a cine.
 
     `wave`: through the wave simulator, hip views evenly, of the seeds from `seed` on that have a linear probe.
+    `renderer`: all stills by this one. Raises ValueError for one of cines, DICOM or waves.
     """
 
     count: int
@@ -37,6 +39,11 @@ class PhantomOrder:
     cine_frames: int = 0
     dicom: bool = False
     wave: bool = False
+    renderer: Renderer | None = None
+
+    def __post_init__(self) -> None:
+        if self.renderer and (self.cine_frames or self.dicom or self.wave):
+            raise ValueError("--renderer is for stills in a data set: leave out --cine, --dicom and --wave")
 
     @property
     def seeds(self) -> range:
@@ -55,7 +62,7 @@ def write_phantoms(order: PhantomOrder, folder: Path, workers: int | None = None
             )
     if order.wave:
         return write_store(_waves(order, workers), folder, provenance=WAVE_PROVENANCE, licence=LICENCE)
-    samples = _cines(order) if order.cine_frames else phantoms(order.seeds, order.view, workers)
+    samples = _cines(order) if order.cine_frames else phantoms(order.seeds, order.view, workers, order.renderer)
     total = order.count * max(order.cine_frames, 1)
     shown = track(samples, "phantoms", total, console=console, disable=not sys.stderr.isatty())
     return write_store(shown, folder, provenance=PROVENANCE, licence=LICENCE)

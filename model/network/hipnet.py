@@ -1,5 +1,6 @@
 """HipNet: a mobile encoder, a light U-Net decoder, four heads."""
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import torch
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 
 from model.anatomy import POINT_LANDMARKS, STRUCTURES, VIEWS, structure
 from model.network.encoders import DEFAULT_ENCODER, ENCODERS, Encoder
+from model.network.normalise import standardise
 
 CLASSES: Final = 1 + len(STRUCTURES)
 THRESHOLDS: Final = 3
@@ -35,7 +37,7 @@ class HipNet(nn.Module):
     """Takes float (N, 1, H, W) grey levels 0..255, H and W multiples of 32.
 
     `refined` adds blocks of wide view to the decoder, and a second look at the joint for the grade. They begin as
-    nothing: training goes on from weights without.
+    nothing: training goes on from weights without. `normalise` evens the greys out, in the graph as in training.
     """
 
     def __init__(
@@ -45,10 +47,12 @@ class HipNet(nn.Module):
         dropout: float = 0.1,
         *,
         refined: bool = False,
+        normalise: Callable[[Tensor], Tensor] = standardise,
     ) -> None:
         super().__init__()
         chosen = ENCODERS[encoder]
         self.taps = chosen.taps
+        self.normalise = normalise
         self.encoder = _encoder(chosen, pretrained)
         *skips, deep = chosen.channels
         widths = _WIDTHS
@@ -67,7 +71,7 @@ class HipNet(nn.Module):
     def forward(self, grey: Tensor) -> Logits:
         """All heads at once."""
         maps = []
-        x = standardise(grey)
+        x = self.normalise(grey)
         for index, block in enumerate(self.encoder):
             x = block(x)
             if index in self.taps:
@@ -84,15 +88,6 @@ class HipNet(nn.Module):
         if self.shape is not None:
             gsus = gsus + self.shape(joint, at4)
         return Logits(structures, self.heat(at4), self.presence(overall), self.view(overall), gsus)
-
-
-def standardise(grey: Tensor) -> Tensor:
-    """Zero mean and unit SD over each frame's lit pixels."""
-    lit = (grey > 0).to(grey.dtype)
-    count = lit.sum(dim=(1, 2, 3), keepdim=True) + 1.0
-    mean = grey.sum(dim=(1, 2, 3), keepdim=True) / count
-    variance = (((grey - mean) * lit) ** 2).sum(dim=(1, 2, 3), keepdim=True) / count
-    return (grey - mean) / (variance + 25.0).sqrt()
 
 
 def _joint_shares(structures: Tensor) -> Tensor:

@@ -9,14 +9,14 @@ import torch
 from datasets.phantom.generate import phantoms
 from datasets.store import write_store
 from model.network.hipnet import CLASSES, Logits
-from training.comparison import Exams, candidates, compare, main
+from training.comparison import Exams, Material, candidates, compare, main
 from training.exam import examine_heads, open_exam
 from training.feed import POINT_ROWS
-from training.networks import OURS, PEERS, build_network
+from training.networks import NORMALISED, OURS, PEERS, build_network
 from training.run_folder import Sources
 
 
-@pytest.mark.parametrize("name", [*OURS, *PEERS])
+@pytest.mark.parametrize("name", [*OURS, *NORMALISED, *PEERS])
 def test_every_network_answers_in_the_same_shapes(name):
     network = build_network(name).eval()
     with torch.no_grad():
@@ -37,7 +37,7 @@ def test_a_comparison_writes_its_table(tmp_path, monkeypatch):
     chosen = (candidates("trade")[0], candidates("peers")[3])
     small = tuple(replace(one, recipe=replace(one.recipe, input_px=64)) for one in chosen)
     exams = Exams(tmp_path / "set", tmp_path / "set")
-    rows = compare(small, Sources(tmp_path / "set"), exams, 0.005, tmp_path / "out")
+    rows = compare(small, Material(Sources(tmp_path / "set")), exams, 0.005, tmp_path / "out")
     assert [row.name for row in rows] == ["hipnet", "lraspp"]
     assert all(0 <= row.dice <= 1 and row.ms > 0 and row.steps >= 1 for row in rows)
     assert rows[0].view is not None and rows[1].view is None
@@ -124,6 +124,17 @@ def test_an_ablation_with_nothing_to_leave_out_is_refused(monkeypatch, capsys):
     assert "--extra" in capsys.readouterr().err
 
 
+def test_one_row_learns_from_one_renderer(tmp_path):
+    whole, one, *normalised = candidates("formation")
+    there = Material(Sources(tmp_path / "both"), tmp_path / "one")
+    assert [there.of(row).data.name for row in (whole, one, *normalised)] == ["both", "one", "both", "both", "both"]
+    assert {row.recipe.network for row in normalised} == set(NORMALISED)
+    assert whole.recipe == one.recipe
+    with pytest.raises(ValueError, match="--one-renderer"):
+        compare((one,), Material(Sources(tmp_path)), Exams(tmp_path), 1, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unknown_table_is_refused():
-    with pytest.raises(ValueError, match="peers, trade, amount or ablation"):
+    with pytest.raises(ValueError, match="peers, trade, amount, ablation, formation"):
         candidates("speed")

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from datasets.phantom import focused, synthetic
-from datasets.phantom.generate import draw_phantom, render
-from datasets.phantom.scanner import LINES, ROWS, Aperture, Probe, draw_aperture, draw_beam
+from datasets.phantom.generate import draw_phantom, formed_by, phantom, render
+from datasets.phantom.renderer import Renderer
+from datasets.phantom.scanner import LINES, ROWS, Aperture, Beam, Probe, draw_aperture, draw_beam
 from datasets.phantom.sounding import Insonation, complex_noise
 from datasets.phantom.tissue import TissueMaps
+from datasets.phantom.write import PhantomOrder
 from model.anatomy import HIP_VIEWS, View
 
 PROBE = Probe("linear", 40, 0, 0, 40, 8)
@@ -36,6 +38,30 @@ def test_the_truth_is_the_scenes_whichever_renderer_drew_it(view):
 def test_both_renderers_are_drawn():
     kinds = {type(draw_phantom(seed, View.LONGITUDINAL).beam) for seed in range(8_000_000, 8_000_012)}
     assert len(kinds) == 2
+
+
+@pytest.mark.parametrize(("renderer", "kind"), [(Renderer.FOCUSED, Beam), (Renderer.APERTURE, Aperture)])
+def test_all_can_be_formed_by_one_renderer(renderer, kind):
+    drawn = [draw_phantom(seed, View.LONGITUDINAL) for seed in range(8_000_000, 8_000_012)]
+    formed = [formed_by(renderer, one) for one in drawn]
+    assert {type(one.beam) for one in formed} == {kind}
+    assert all(after is before for before, after in zip(drawn, formed, strict=True) if isinstance(before.beam, kind))
+    assert renderer is Renderer.APERTURE or all(one.display.power == 0 for one in formed)
+
+
+def test_one_renderer_draws_the_same_anatomy():
+    seeds = range(8_000_000, 8_000_006)
+    asked = [[phantom(seed, View.LONGITUDINAL, renderer) for seed in seeds] for renderer in (None, *Renderer)]
+    for free, focused_one, aperture_one in zip(*asked, strict=True):
+        assert np.array_equal(focused_one.truth.mask, free.truth.mask)
+        assert np.array_equal(aperture_one.truth.mask, free.truth.mask)
+        same = [np.array_equal(one.frame.grey, free.frame.grey) for one in (focused_one, aperture_one)]
+        assert sorted(same) == [False, True]
+
+
+def test_a_renderer_for_cines_is_refused():
+    with pytest.raises(ValueError, match="leave out --cine"):
+        PhantomOrder(1, 0, cine_frames=3, renderer=Renderer.FOCUSED)
 
 
 def test_speckle_of_the_synthetic_aperture_is_rayleigh():
