@@ -39,6 +39,8 @@ from training.run_folder import RECIPE, Sources, hold_recipe, load_run, read_rec
 _STARTER: Final = Path(__file__).parent / "recipes" / "starter.toml"
 _LAST: Final = Path(__file__).parent / "recipes" / "anatomy.toml"
 _SMALL_PX: Final = 192
+"""Input size where minutes hold most steps."""
+_OF_EACH: Final = 2800
 _TRIED: Final = 6
 _EPOCHS: Final = 8
 TABLES: Final = ("peers", "trade", "amount", "ablation", "formation")
@@ -129,12 +131,13 @@ def candidates(table: str) -> tuple[Candidate, ...]:
         encoders = ("hipnet-small", "hipnet-lite0", "hipnet-b0")
         return sizes + refined + tuple(Candidate(replace(recipe, network=name)) for name in encoders)
     if table == "amount":
-        fewer = tuple(Candidate(replace(recipe, frames=frames)) for frames in (300, 1000, 3000))
-        return (*fewer, *(Candidate(recipe, share) for share in (0.25, 0.5, 1.0)))
+        small = replace(recipe, input_px=_SMALL_PX)
+        fewer = tuple(Candidate(replace(small, frames=frames)) for frames in (300, 1000, 3000))
+        return (*fewer, *(Candidate(small, share) for share in (0.25, 0.5, 1.0)))
     if table == "ablation":
         return _ablation(load_recipe(_LAST))
     if table == "formation":
-        small = replace(recipe, input_px=_SMALL_PX)
+        small = replace(recipe, input_px=_SMALL_PX, frames=_OF_EACH)
         others = (Candidate(replace(small, network=name)) for name in NORMALISED)
         return (Candidate(small, name="whole"), Candidate(small, name="one-renderer", both=False), *others)
     raise ValueError(f"a table is {', '.join(TABLES)}, got {table!r}")
@@ -152,17 +155,19 @@ def compare(
 ) -> tuple[Row, ...]:
     """Trains every network for its time and measures it on sets none has seen; writes table.json and table.md.
 
-    All are timed before the first is trained, one after another: what a network may learn in its minutes must not
-    depend on what else the machine does hours later. A comparison cut short goes on where it stopped. Raises ValueError
+    Each network is timed once at each size, all before the first is trained: what it may learn in its minutes must not
+    depend on what else the machine does later. A comparison cut short goes on where it stopped. Raises ValueError
     where a row's phantoms are not there.
     """
     taught = [(trial, material.of(trial)) for trial in trials]
+    taken_s: dict[tuple[str, int], float] = {}
     for trial in trials:
-        run = out / trial.folder
+        run, kind = out / trial.folder, (trial.recipe.network, trial.recipe.input_px)
         if not (run / RECIPE).exists():
+            if kind not in taken_s:
+                taken_s[kind] = _step_s(trial.recipe, open_exam(exams.own, trial.recipe.input_px).examples)
             run.mkdir(parents=True, exist_ok=True)
-            frames = open_exam(exams.own, trial.recipe.input_px).examples
-            hold_recipe(_fitted(trial.recipe, frames, minutes * trial.share), run)
+            hold_recipe(_fitted(trial.recipe, 60 * minutes * trial.share / taken_s[kind]), run)
     rows: list[Row] = []
     for trial, sources in taught:
         run, px = out / trial.folder, trial.recipe.input_px
@@ -173,8 +178,13 @@ def compare(
     return tuple(rows)
 
 
-def _fitted(recipe: Recipe, examples: tuple[Example, ...], minutes: float) -> Recipe:
-    """The recipe with as many batches as the minutes hold, by timing a few as the loop runs them, in equal epochs."""
+def _fitted(recipe: Recipe, steps: float) -> Recipe:
+    """The recipe with so many batches, in equal epochs."""
+    return replace(recipe, epochs=_EPOCHS, steps=max(int(steps) // _EPOCHS, 1), minutes=0)
+
+
+def _step_s(recipe: Recipe, examples: tuple[Example, ...]) -> float:
+    """Median seconds of a batch, as the loop runs them."""
     keep_freed_memory()
     place = torch.device("cpu")
     network = build_network(recipe.network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -186,8 +196,7 @@ def _fitted(recipe: Recipe, examples: tuple[Example, ...], minutes: float) -> Re
             told = network(channels_last(batch.pictures)).structures
         told.float().square().mean().backward()
         taken.append(time.perf_counter() - started)
-    steps = int(60 * minutes / float(np.median(taken[1:])))
-    return replace(recipe, epochs=_EPOCHS, steps=max(steps // _EPOCHS, 1), minutes=0)
+    return float(np.median(taken[1:]))
 
 
 def _measure(run: Path, own: Exam, foreign: Exam | None) -> Row:

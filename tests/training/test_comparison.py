@@ -8,8 +8,9 @@ import torch
 
 from datasets.phantom.generate import phantoms
 from datasets.store import write_store
+from model.anatomy import STRUCTURE_NAMES
 from model.network.hipnet import CLASSES, Logits
-from training.comparison import Exams, Material, candidates, compare, main
+from training.comparison import Exams, Material, Row, candidates, compare, main
 from training.exam import examine_heads, open_exam
 from training.feed import POINT_ROWS
 from training.networks import NORMALISED, OURS, PEERS, build_network
@@ -48,6 +49,11 @@ def test_a_comparison_writes_its_table(tmp_path, monkeypatch):
     table = (tmp_path / "out" / "table.md").read_text().splitlines()
     assert len(table) == 4
     assert table[0].count("|") == table[3].count("|")
+
+
+ROW = Row(
+    "n", 64, 0, 1, 1.0, 0.5, dict.fromkeys(STRUCTURE_NAMES, 0.5), None, None, None, None, None, {}, None, None, 1.0, 1.0
+)
 
 
 class Told(torch.nn.Module):
@@ -98,6 +104,19 @@ def test_the_scale_of_an_exam_is_the_phantoms(tmp_path):
             spacing = np.array(sample.frame.spacing_at(*truth[0]))[::-1]
             mm = np.linalg.norm((truth[1] - truth[0]) * spacing)
             assert np.linalg.norm((points[1] - points[0]) * large.mm_a_pixel[k, 0]) == pytest.approx(mm, rel=1e-6)
+
+
+def test_a_network_has_as_many_steps_as_its_share_of_the_minutes(tmp_path, monkeypatch):
+    write_store(phantoms(range(6_200_000, 6_200_002), workers=1), tmp_path / "set", provenance="p", licence="none")
+    taken_s = iter([0.5, 5.0])
+    learnt = []
+    monkeypatch.setattr("training.comparison._step_s", lambda *_: next(taken_s))
+    monkeypatch.setattr("training.comparison.train", lambda recipe, *_, **__: learnt.append(recipe))
+    monkeypatch.setattr("training.comparison._measure", lambda *_: ROW)
+    trials = candidates("amount")
+    compare(trials, Material(Sources(tmp_path / "set")), Exams(tmp_path / "set"), 8, tmp_path / "out")
+    assert [one.steps * one.epochs for one in learnt] == [960, 960, 960, 240, 480, 960]
+    assert [one.frames for one in learnt] == [300, 1000, 3000, 0, 0, 0]
 
 
 def test_the_trade_holds_every_network_of_ours():
