@@ -10,7 +10,7 @@ import cv2
 from fastapi import APIRouter, FastAPI, Response
 
 from datasets.phantom.cine import cine
-from datasets.phantom.pool import worker_pool
+from datasets.workers import worker_pool
 from model.anatomy import HIP_VIEWS, View
 from serving.problems import Problem
 from serving.settings import Settings

@@ -16,7 +16,6 @@ from datasets.phantom.graphics import burn_in, colour_flow, draw_box, polygon_ma
 from datasets.phantom.longitudinal import longitudinal
 from datasets.phantom.needle import with_needle
 from datasets.phantom.other import other_picture, other_scene
-from datasets.phantom.pool import worker_pool
 from datasets.phantom.renderer import Renderer
 from datasets.phantom.scanner import (
     ROWS,
@@ -47,6 +46,7 @@ from datasets.phantom.sounding import Insonation
 from datasets.phantom.tissue import Map, TissueMaps, tissue_maps
 from datasets.phantom.transverse import iliopectineal, inferomedial
 from datasets.sample import Acquisition, Sample, Truth
+from datasets.workers import worker_pool
 from model.anatomy import LANDMARKS, Laterality, View
 from model.frame import Frame, Region
 

@@ -21,10 +21,10 @@ from datasets.phantom.body import Body, draw_body
 from datasets.phantom.cine import Motion, draw_motion, filmed, moved
 from datasets.phantom.generate import Drawn, scanned, truth_of
 from datasets.phantom.longitudinal import distended, draw_bones, draw_hip, hip_scene
-from datasets.phantom.pool import worker_pool
 from datasets.phantom.trial import FIRST_SEED, GROUPS, TrialVisit, draw_trial
 from datasets.sample import Sample
 from datasets.whole import unfinished
+from datasets.workers import worker_pool
 
 STUDIES: Final = "studies"
 DESIGN: Final = "design.csv"

@@ -14,10 +14,10 @@ from rich.progress import track
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from datasets.phantom.generate import draw_phantom, phantom, phantoms, wave_phantom
-from datasets.phantom.pool import worker_pool
 from datasets.phantom.renderer import Renderer
 from datasets.sample import Sample
 from datasets.store import write_store
+from datasets.workers import worker_pool
 from model.anatomy import HIP_VIEWS, View
 
 PROVENANCE: Final = "hipsono phantoms: synthetic, no patient"

@@ -1,6 +1,5 @@
 """Studies over processes, a network in each; a study that kills its process is found and told, and the others go on."""
 
-import multiprocessing
 import platform
 import signal
 from collections.abc import Generator, Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import Final
 
 import cv2
 
+from datasets.workers import worker_pool
 from model.reading import Reader
 from model.runtime import Execution, Session
 from serving.archive.note import programs
@@ -72,7 +72,7 @@ def _until_broken(
 ) -> Generator[Done, None, tuple[Study, ...] | None]:
     """Reads on until all is done (None), or until a process dies: then the studies that were at work."""
     at_work: dict[Future[Done], Study] = {}
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (setup,))
+    pool = worker_pool(workers, _start, setup)
     try:
         while True:
             for study in islice(waiting, AHEAD * workers - len(at_work)):

@@ -1,12 +1,10 @@
 """How fast an archive is graded, beside decoding alone and the network alone, and what memory it takes."""
 
-import multiprocessing
 import os
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,6 +18,7 @@ from pydicom.uid import generate_uid
 from datasets.dicom import read_dicom
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
+from datasets.workers import worker_pool
 from model.anatomy import HIP_VIEWS
 from model.runtime import Execution, Session
 from serving.archive.run import Job, Progress, grade
@@ -91,7 +90,7 @@ def _archive(folder: Path, frames: int) -> Path:
 
 def _decoded_rate(archive: Path, cores: int) -> float:
     files = sorted(archive.iterdir())
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(cores) as pool:
         list(pool.map(_decode, files[:cores]))
         began = time.perf_counter()
         frames = sum(pool.map(_decode, files, chunksize=4))
