@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model.anatomy import View
 from model.doppler import Flow
 from model.findings import Findings
-from model.measure import Measurement
+from model.measure import Measurement, measured
 
 SHAPES: Final = ("capsule normal", "capsule distended, concave", "capsule straight", "capsule convex")
 _TENTH_SD: Final = NormalDist().inv_cdf(0.9)
@@ -114,12 +114,12 @@ def grade_gsus(
 
 def measured_shape(measurements: tuple[Measurement, ...], rules: GradeRules) -> str | None:
     """The capsule's shape by its sagitta over its chord; None where that was not measured."""
-    ratio = next((m.value for m in measurements if m.name == "capsule_sagitta_ratio"), None)
-    if ratio is None:
+    ratio = measured(measurements, "capsule_sagitta_ratio")
+    if ratio is None or ratio.value is None:
         return None
-    if abs(ratio) < rules.straight_ratio:
+    if abs(ratio.value) < rules.straight_ratio:
         return "straight"
-    return "convex" if ratio > 0 else "concave"
+    return "convex" if ratio.value > 0 else "concave"
 
 
 def _disagreement(grade: int, shape: str | None) -> str | None:
@@ -200,16 +200,13 @@ def capsule_percentile(distance_mm: float, age_years: float, rules: GradeRules) 
 
 
 def _evidence(grade: int, measurements: tuple[Measurement, ...], age_years: float | None, rules: GradeRules) -> str:
-    by_name = {m.name: m for m in measurements}
     words = SHAPES[grade]
-    ratio, distance = (
-        by_name[n].value if n in by_name else None for n in ("capsule_sagitta_ratio", "capsule_distance")
-    )
-    if ratio is not None:
-        words += f" (measured {measured_shape(measurements, rules)}, sagitta {100 * ratio:.0f} % of chord)"
+    ratio, distance = measured(measurements, "capsule_sagitta_ratio"), measured(measurements, "capsule_distance")
+    if ratio is not None and ratio.value is not None:
+        words += f" (measured {measured_shape(measurements, rules)}, sagitta {100 * ratio.value:.0f} % of chord)"
     if distance is not None:
-        spread = by_name["capsule_distance"].spread
-        words += f", {distance:.1f} mm" if spread is None else f", {distance:.1f} mm (SD {spread:.1f})"
+        spread = distance.spread
+        words += f", {distance.value:.1f} mm" if spread is None else f", {distance.value:.1f} mm (SD {spread:.1f})"
         if age_years is not None:
             words += f" (median at this age {normal_capsule_distance_mm(age_years, rules):.1f} mm)"
     return words

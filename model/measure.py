@@ -101,6 +101,11 @@ def measure(findings: Findings, frame: Frame, doubt: CapsuleSpread | None = None
     return (_capsule_distance(curves, frame, spread), *_capsule_shape(curves, frame))
 
 
+def measured(measurements: Sequence[Measurement], name: str) -> Measurement | None:
+    """The measurement of that name that has a value, if there is one."""
+    return next((one for one in measurements if one.name == name and one.value is not None), None)
+
+
 _CAPSULE: Final = (("capsule_distance", "mm"), ("capsule_sagitta", "mm"), ("capsule_sagitta_ratio", "1"))
 
 

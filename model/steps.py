@@ -11,6 +11,8 @@ from model.frame import Frame
 from model.preprocess import Box, Look
 from model.runtime import Maps
 
+CAREFUL: Final = 2
+"""Looks at a frame where nobody waits for it: archives, files, exams."""
 _PACK: Final = 8
 """Frames read stage by stage: of 4, 8 and 24 none is faster than 8, which takes half of what is not the network's."""
 

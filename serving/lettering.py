@@ -7,7 +7,7 @@ from typing import Final
 import cv2
 
 from model.anatomy import landmark
-from model.measure import Target
+from model.measure import Target, measured
 from model.reading import NOTICE, FrameInfo, Reading
 from serving.labels import Box, Places, Room
 
@@ -100,10 +100,10 @@ def _labels(reading: Reading, unit: float) -> Iterator[_Label]:
     """The most important first: it has the most room."""
     for target in reading.targets:
         yield _Label(target.name, _told(target), (target.x, target.y), 0.5 * unit, SAFETY[target.safety])
-    for one in reading.measurements:
-        if one.name == "capsule_distance" and one.value is not None:
-            x, y = one.points_xy[one.points_xy[:, 1].argmin()].tolist()
-            yield _Label(one.name, f"{one.value:.1f} mm", (x, y), 0.5 * unit, YELLOW)
+    distance = measured(reading.measurements, "capsule_distance")
+    if distance is not None:
+        x, y = distance.points_xy[distance.points_xy[:, 1].argmin()].tolist()
+        yield _Label(distance.name, f"{distance.value:.1f} mm", (x, y), 0.5 * unit, YELLOW)
     for point in sorted(reading.landmarks, key=lambda p: p.y):
         yield _Label(f"{point.name} point", landmark(point.name).title, (point.x, point.y), 0.42 * unit, WHITE)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from model.anatomy import structure
 from model.frame import Frame
+from model.measure import measured
 from model.reading import FrameInfo, Reading
 from serving.labels import Places
 from serving.lettering import DIM, FONT, SAFETY, WEIGHT, WHITE, YELLOW, Colour, Line, lettering, ruler_of, unit_of
@@ -81,10 +82,10 @@ def _ruler(canvas: Rgb, info: FrameInfo, unit: float) -> None:
 
 
 def _span(canvas: Rgb, reading: Reading, unit: float) -> None:
-    for one in reading.measurements:
-        if one.name == "capsule_distance" and one.value is not None:
-            start, end = [(round(x), round(y)) for x, y in one.points_xy]
-            cv2.line(canvas, start, end, YELLOW, _thick(2 * unit), cv2.LINE_AA)
+    distance = measured(reading.measurements, "capsule_distance")
+    if distance is not None:
+        start, end = [(round(x), round(y)) for x, y in distance.points_xy]
+        cv2.line(canvas, start, end, YELLOW, _thick(2 * unit), cv2.LINE_AA)
 
 
 def _target(canvas: Rgb, at: tuple[int, int], unit: float, colour: Colour) -> None:

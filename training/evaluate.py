@@ -10,6 +10,7 @@ from rich.progress import track
 from datasets.store import Store, open_store
 from model.reading import Reader
 from model.runtime import Session
+from model.steps import CAREFUL
 from training.evaluation.figures import Evaluation, summarise
 from training.evaluation.report import table, write_report
 from training.evaluation.score import FrameScore, score_frame
@@ -18,7 +19,7 @@ from training.export import exported
 WORST: Final = 20
 
 
-def evaluate(model: Path, data: Path, report: Path, looks: int = 2) -> Evaluation:
+def evaluate(model: Path, data: Path, report: Path, looks: int = CAREFUL) -> Evaluation:
     """Reads every frame of a data set with so many looks, writes report.json and report.html, prints a table, returns
     the figures.
     """

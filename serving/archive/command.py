@@ -11,6 +11,7 @@ from rich.console import Console
 
 from datasets.files import FrameOptions
 from datasets.inputs import EXPECTED
+from model.steps import CAREFUL
 from serving.archive.note import RUN
 from serving.archive.results import Result
 from serving.archive.run import Job, Outcome, Progress, grade
@@ -28,7 +29,9 @@ _PLAIN_EVERY_S: Final = 10.0
 _NAMED: Final = 20
 
 
-def asked_of(known: Known, results: frozenset[Result], identities: Identities | None = None, looks: int = 2) -> Asked:
+def asked_of(
+    known: Known, results: frozenset[Result], identities: Identities | None = None, looks: int = CAREFUL
+) -> Asked:
     """What the call asks of every study. Raises ValueError for a spacing that is none."""
     spacing, age_years = known
     return Asked(

@@ -8,6 +8,7 @@ from model.anatomy import Laterality, View
 from model.cine import CineGrade
 from model.frame import Frame
 from model.grade import Combined, GradeRules, Gsus, Pdus, capsule_percentile, combine
+from model.measure import measured
 from model.reading import Reading
 from serving.archive.quality import frame_quality
 from serving.archive.tables import FrameSource, HipRow
@@ -191,5 +192,5 @@ def _level(flow: Pdus) -> int:
 
 
 def _distance(reading: Reading) -> tuple[float | None, float | None]:
-    found = next((one for one in reading.measurements if one.name == "capsule_distance"), None)
+    found = measured(reading.measurements, "capsule_distance")
     return (None, None) if found is None else (found.value, found.spread)

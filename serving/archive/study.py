@@ -15,6 +15,7 @@ from model.anatomy import Laterality
 from model.frame import Frame
 from model.grade import GradeRules
 from model.reading import Reader
+from model.steps import CAREFUL
 from serving.archive.hips import Deciding, Tally, add_up, tally_of
 from serving.archive.plan import Item, Study, again
 from serving.archive.results import FileResults, Result
@@ -53,7 +54,7 @@ class Asked:
     rules: GradeRules = field(default_factory=GradeRules)
     results: frozenset[Result] = frozenset()
     identities: Identities | None = None
-    looks: int = 2
+    looks: int = CAREFUL
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from datasets.sample import ALL_LABELLED, VESSEL, VESSEL_ID, Acquisition, Sample
 from model.anatomy import LANDMARKS, STRUCTURES, View, structure
 from model.frame import Spacing
+from model.measure import measured
 from model.reading import Reader, Reading, paint_mask
 
 MIN_TRUTH_PX: Final = 40
@@ -113,7 +114,7 @@ def score_frame(index: int, sample: Sample, reader: Reader) -> FrameScore:
     raw = reader.raw_mask(sample.frame) if VESSEL in truth.labelled else None
     errors, spreads, confidences = _landmarks(sample, reading)
     probabilities = reading.solar.gsus.probabilities
-    distance = next((m for m in reading.measurements if m.name == "capsule_distance"), None)
+    distance = measured(reading.measurements, "capsule_distance")
     return FrameScore(
         index=index,
         patient=sample.patient_id,
