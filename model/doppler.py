@@ -30,6 +30,8 @@ _BAR_RIM_SHARE: Final = 0.15
 _BAR_RANGE: Final = 40
 _BAR_ROUGHNESS: Final = 8
 _BAR_HUES_DEG: Final = 5.0
+_BAR_WARM: Final = 0.3
+"""Every map of flow has red in it, on one side of its baseline at least; a green word of a JPEG has none."""
 
 _Picture = NDArray[np.uint8]
 
@@ -127,7 +129,7 @@ def _is_bar(patch: _Picture) -> bool:
         return False
     rim_y, rim_x = (int(np.ceil(_BAR_RIM_SHARE * side)) for side in patch.shape[:2])
     inner = patch[rim_y:-rim_y, rim_x:-rim_x]
-    if hues_apart_deg(inner) < _BAR_HUES_DEG:
+    if hues_apart_deg(inner) < _BAR_HUES_DEG or cv2.countNonZero(is_warm(inner)) < _BAR_WARM * inner[..., 0].size:
         return False
     levels = inner.astype(np.float32)
     for across in (0, 1):

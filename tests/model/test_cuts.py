@@ -17,7 +17,7 @@ from model.tracking import continued, follow
 from tests.model.maps import SPEC, UNMOVED, maps_of
 
 FRAME_S = 1 / 30
-HIP, OTHER = 960_100, 962_001
+HIP, OTHERS = 960_100, range(962_001, 962_041)
 FAST = Motion(5.0, 40, 1.0, 60, 0.1, 20, 0.3)
 """As much as a millimetre from one frame to the next."""
 
@@ -34,10 +34,12 @@ def pictures(drawn, indices, motion=None):
 
 @pytest.fixture(scope="module", params=[View.ILIOPECTINEAL, View.INFEROMEDIAL, View.LONGITUDINAL])
 def hips(request):
-    """A hip and another under the same scanner, as drawn."""
-    hip, other = (draw_phantom(seed, request.param) for seed in (HIP, OTHER))
+    """A hip and another under the same scanner, as drawn, whose whole pictures do not tell them apart."""
+    hip = draw_phantom(HIP, request.param)
+    (grey,) = pictures(hip, [2])
     scanner = {name: getattr(hip, name) for name in ("probe", "beam", "display", "screen")}
-    return hip, replace(other, **scanner)
+    others = (replace(draw_phantom(seed, request.param), **scanner) for seed in OTHERS)
+    return hip, next(other for other in others if correlation(grey, *pictures(other, [0])) > 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,6 @@ def correlation(one, other):
 
 def test_a_cut_to_a_hip_that_looks_alike_is_noticed(hips, hip):
     other = pictures(hips[1], range(3))
-    assert correlation(hip[-1], other[0]) > 0.5, "the whole pictures do not tell them apart"
     assert begun(hip + other) == [3]
     assert begun(other + hip) == [3]
 
