@@ -16,7 +16,7 @@ from serving.problems import Problem
 from serving.settings import Settings
 
 FRAMES: Final = 24
-_SEEDS: Final = {View.ILIOPECTINEAL: 3_000_016, View.INFEROMEDIAL: 3_000_040, View.LONGITUDINAL: 3_000_097}
+_SEEDS: Final = {View.ILIOPECTINEAL: 3_000_110, View.INFEROMEDIAL: 3_000_040, View.LONGITUDINAL: 3_000_280}
 
 
 @dataclass(slots=True)
