@@ -150,7 +150,7 @@ def _numbers(info: FrameInfo) -> Iterator[Line]:
     steps = int((ruler.y1 - ruler.y0) / (2 * ruler.step_px))
     for k, text in enumerate(["mm", *(str(k * ruler.numbered_mm) for k in range(1, steps + 1))]):
         wide, tall, _ = _measured(text, 0.38 * unit)
-        y = ruler.y0 + 2 * k * ruler.step_px + tall / 2
+        y = max(ruler.y0 + 2 * k * ruler.step_px + tall / 2, tall + _EDGE_PX)
         yield _line(text, (round(ruler.x - 11 * unit - wide), round(y)), 0.38 * unit, DIM)
 
 

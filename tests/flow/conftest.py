@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from tests import known_hips
 from tests.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,14 +134,14 @@ def page(browser):
 @pytest.fixture(scope="session")
 def picture():
     """A longitudinal frame as a workstation would send it."""
-    pixels = next(iter(cine(3_000_097, View.LONGITUDINAL, 1))).frame.grey
+    pixels = next(iter(cine(known_hips.LONGITUDINAL, View.LONGITUDINAL, 1))).frame.grey
     return cv2.imencode(".jpg", pixels)[1].tobytes()
 
 
 @pytest.fixture(scope="session")
 def reading(server):
     """A real reading of a small longitudinal picture, for peers of the page that tell what a test wants told."""
-    grey = cv2.resize(next(iter(cine(3_000_097, View.LONGITUDINAL, 1))).frame.grey, (320, 240))
+    grey = cv2.resize(next(iter(cine(known_hips.LONGITUDINAL, View.LONGITUDINAL, 1))).frame.grey, (320, 240))
     jpeg = cv2.imencode(".jpg", grey)[1].tobytes()
     request = urllib.request.Request(f"{server}/v1/frames?age_years=9", jpeg, {"Content-Type": "image/jpeg"})
     with urllib.request.urlopen(request) as answer:

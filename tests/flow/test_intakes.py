@@ -15,12 +15,13 @@ from pydicom.uid import RLELossless
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from tests import known_hips
 from tests.flow.conftest import ROOT, free_port
 from tests.flow.test_command import hipsono
 from tests.waiting import PATIENCE_S, until
 
 PEERS = Path(__file__).parent / "peers"
-SEED = 3_000_097
+SEED = known_hips.LONGITUDINAL
 IGTL_HEADERS = Path("/usr/include/openigtlink")
 SYSTEM_PYTHON = "/usr/bin/python3"
 

@@ -17,6 +17,7 @@ from requests import Session as Http
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from tests import known_hips
 from tests.flow.conftest import ROOT, free_port
 from tests.flow.test_command import hipsono
 from tests.flow.test_intakes import listens
@@ -63,8 +64,8 @@ def results(tmp_path_factory):
     made = []
     for offset, way in enumerate(("dimse", "web")):
         folder = tmp_path_factory.mktemp(way)
-        write_dicom(list(cine(3_000_097 + 9 * offset, View.LONGITUDINAL, 3)), folder / "in" / "long.dcm")
-        write_dicom(list(cine(3_000_016 + offset, View.ILIOPECTINEAL, 1)), folder / "in" / "ipe.dcm")
+        write_dicom(list(cine(known_hips.LONGITUDINAL + 9 * offset, View.LONGITUDINAL, 3)), folder / "in" / "long.dcm")
+        write_dicom(list(cine(known_hips.ILIOPECTINEAL + offset, View.ILIOPECTINEAL, 1)), folder / "in" / "ipe.dcm")
         done = hipsono("grade", folder / "in", "-o", folder / "out", "--sr", "--seg", "--overlays")
         assert done.returncode == 0, done.stderr
         made.append({kind: sorted((folder / "out" / kind).glob("*.dcm")) for kind in ("sr", "seg", "overlays")})

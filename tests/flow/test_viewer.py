@@ -9,9 +9,10 @@ from playwright.sync_api import expect
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from tests import known_hips
 from tests.flow.conftest import CHROMIUM
 
-SEED = 3_000_097
+SEED = known_hips.LONGITUDINAL
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: install it, or name it in HIPSONO_CHROMIUM")
 

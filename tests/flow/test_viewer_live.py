@@ -12,10 +12,11 @@ from websockets.sync.client import connect
 
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from tests import known_hips
 from tests.flow.conftest import CHROMIUM, launched, new_page, started
 from tests.waiting import PATIENCE_S
 
-SEED = 3_000_097
+SEED = known_hips.LONGITUDINAL
 NOTHING = "\u2013"
 PULSE = re.compile(r"Live · [\d.]+ frames/s · newest \d+ ms old when shown · \d+ of \d+ skipped")
 LOOPED = """() => { const make = document.createElement.bind(document);

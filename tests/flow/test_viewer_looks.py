@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from tests import known_hips
 from tests.flow.conftest import CHROMIUM
 
 SIZE = (960, 720)
@@ -228,7 +229,7 @@ def contrast(a, b):
 
 def test_a_click_on_the_strip_shows_that_frame(page, server, tmp_path):
     path = tmp_path / "cine.dcm"
-    write_dicom(list(cine(3_000_097, View.LONGITUDINAL, 4)), path)
+    write_dicom(list(cine(known_hips.LONGITUDINAL, View.LONGITUDINAL, 4)), path)
     page.goto(server)
     page.set_input_files("#file", str(path))
     expect(page.locator("#position")).to_have_text("1 / 4")

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from datasets.phantom.cine import cine
 from model.anatomy import View
+from tests import known_hips
 from tests.flow.conftest import ROOT, connected, free_port, serving
 from tests.flow.test_intakes import PEERS, SYSTEM_PYTHON, film, gstreamer
 from tests.waiting import PATIENCE_S
@@ -26,7 +27,7 @@ DEVICE = os.environ.get("HIPSONO_V4L2", "/dev/video0")
 
 @pytest.fixture(scope="module")
 def sample():
-    return next(iter(cine(3_000_097, View.LONGITUDINAL, 1)))
+    return next(iter(cine(known_hips.LONGITUDINAL, View.LONGITUDINAL, 1)))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from datasets.phantom.cine import cine
 from model.anatomy import View
 from serving.app import create_app
 from serving.settings import Settings
+from tests import known_hips
 from tests.waiting import PATIENCE_S
 
 
@@ -25,7 +26,11 @@ def client(app):
 @pytest.fixture(scope="session")
 def samples():
     """A phantom of each hip view that the starter model grades or locates."""
-    seeds = {View.ILIOPECTINEAL: 3_000_016, View.INFEROMEDIAL: 3_000_040, View.LONGITUDINAL: 3_000_097}
+    seeds = {
+        View.ILIOPECTINEAL: known_hips.ILIOPECTINEAL,
+        View.INFEROMEDIAL: known_hips.INFEROMEDIAL,
+        View.LONGITUDINAL: known_hips.LONGITUDINAL,
+    }
     return {view: next(iter(cine(seed, view, 1))) for view, seed in seeds.items()}
 
 

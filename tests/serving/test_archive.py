@@ -30,10 +30,11 @@ from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked, read_study
 from serving.archive.tables import FAILURES, HIPS, READINGS, failures_table, write_table
+from tests import known_hips
 from tests.serving.archive.conftest import TABLES, silent
 from tests.serving.archive.conftest import dicom as archived
 
-GRADED, OTHER = 3_000_097, 3_000_016
+GRADED, OTHER = known_hips.LONGITUDINAL, known_hips.ILIOPECTINEAL
 DULL = Failure("", Why.DUPLICATE, "")
 
 
@@ -199,15 +200,12 @@ def test_a_process_that_dies_as_the_next_study_is_handed_out_loses_none(monkeypa
     handed_out = count()
 
     class Dying(ThreadPoolExecutor):
-        def __init__(self, workers, *_):
-            super().__init__(workers)
-
         def submit(self, work, study):
             if next(handed_out) == 2:
                 raise BrokenProcessPool("a process has died")
             return super().submit(work, study)
 
-    monkeypatch.setattr(pool, "ProcessPoolExecutor", Dying)
+    monkeypatch.setattr(pool, "worker_pool", lambda workers, *_: Dying(workers))
     monkeypatch.setattr(pool, "_read", lambda study: Done(study, 1, 0))
     studies = [Study(name, ()) for name in "abcde"]
     told = list(read_all(studies, None, 1))

@@ -20,6 +20,7 @@ from serving import listen  # noqa: E402
 from serving.archive import results as results_module  # noqa: E402
 from serving.archive.results import Result  # noqa: E402
 from serving.listen import Receiver, entity, store  # noqa: E402
+from tests import known_hips  # noqa: E402
 from tests.waiting import PATIENCE_S, until  # noqa: E402
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
@@ -34,7 +35,7 @@ def reader():
 def hip(tmp_path_factory):
     """A cine of two frames as a file."""
     path = tmp_path_factory.mktemp("hip") / "hip.dcm"
-    write_dicom(list(cine(3_000_097, View.LONGITUDINAL, 2)), path)
+    write_dicom(list(cine(known_hips.LONGITUDINAL, View.LONGITUDINAL, 2)), path)
     return path
 
 

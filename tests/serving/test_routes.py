@@ -14,6 +14,7 @@ from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import HIP_VIEWS, View
 from serving.schema import ReadingBody
+from tests import known_hips
 from tests.serving.conftest import encoded
 
 JPEG = {"content-type": "image/jpeg"}
@@ -23,7 +24,7 @@ DICOM = {"content-type": "application/dicom"}
 @pytest.fixture(scope="module")
 def cine_bytes(tmp_path_factory):
     path = tmp_path_factory.mktemp("dicom") / "cine.dcm"
-    write_dicom(list(cine(3_000_097, View.LONGITUDINAL, 4)), path)
+    write_dicom(list(cine(known_hips.LONGITUDINAL, View.LONGITUDINAL, 4)), path)
     return path.read_bytes()
 
 

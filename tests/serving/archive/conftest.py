@@ -12,6 +12,7 @@ from model.anatomy import View
 from model.reading import Reader
 from model.runtime import Session
 from serving.archive.run import Job, grade
+from tests import known_hips
 
 TABLES = ("readings", "hips", "failures")
 
@@ -50,8 +51,8 @@ def graded_once(tmp_path_factory):
     top = tmp_path_factory.mktemp("small")
     for k, side in enumerate("LR"):
         name = top / "archive" / "one" / f"{side}.dcm"
-        dicom(name, 3_000_097 + 9 * k, View.LONGITUDINAL, ImageLaterality=side, StudyInstanceUID="1.2.3")
-    dicom(top / "archive" / "two.dcm", 3_000_016, View.ILIOPECTINEAL)
+        dicom(name, known_hips.LONGITUDINAL + 9 * k, View.LONGITUDINAL, ImageLaterality=side, StudyInstanceUID="1.2.3")
+    dicom(top / "archive" / "two.dcm", known_hips.ILIOPECTINEAL, View.ILIOPECTINEAL)
     grade(Job(top / "archive", top / "out", workers=1), silent)
     return top
 

@@ -13,6 +13,7 @@ from serving.archive.parts import Parts
 from serving.archive.plan import make_plan
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked, read_study
+from tests import known_hips
 from tests.serving.archive.conftest import dicom, rows, silent
 
 
@@ -20,7 +21,7 @@ from tests.serving.archive.conftest import dicom, rows, silent
 def copies(tmp_path):
     """A cine of three frames three times: its last third blank, its last two thirds blank, and whole."""
     folder = tmp_path / "copies"
-    dicom(folder / "c.dcm", 3_000_097, View.LONGITUDINAL, 3)
+    dicom(folder / "c.dcm", known_hips.LONGITUDINAL, View.LONGITUDINAL, 3)
     packed = pydicom.dcmread(folder / "c.dcm")
     packed.compress(RLELossless)
     packed.save_as(folder / "c.dcm")

@@ -13,11 +13,12 @@ from datasets.inputs import Why
 from model.anatomy import View
 from serving.archive.plan import make_plan
 from serving.archive.run import Job, grade
+from tests import known_hips
 from tests.serving.archive.conftest import dicom
 
 
 def test_of_copies_the_whole_one_is_read(tmp_path):
-    dicom(tmp_path / "m.dcm", 3_000_016, View.ILIOPECTINEAL, 2)
+    dicom(tmp_path / "m.dcm", known_hips.ILIOPECTINEAL, View.ILIOPECTINEAL, 2)
     whole = pydicom.dcmread(tmp_path / "m.dcm")
     whole.compress(RLELossless)
     whole.save_as(tmp_path / "m.dcm")
@@ -63,7 +64,7 @@ def test_a_document_packed_as_a_zip_is_none_of_ours(tmp_path):
 
 def test_the_plan_is_told_with_what_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr("serving.archive.run.PLANNING_EVERY_S", -1.0)
-    dicom(tmp_path / "in" / "a.dcm", 3_000_016, View.ILIOPECTINEAL, 2)
+    dicom(tmp_path / "in" / "a.dcm", known_hips.ILIOPECTINEAL, View.ILIOPECTINEAL, 2)
     dicom(tmp_path / "in" / "ct.dcm", 3_000_017, View.ILIOPECTINEAL, Modality="CT")
     shutil.copy(tmp_path / "in" / "a.dcm", tmp_path / "in" / "b.dcm")
     heard = []

@@ -12,6 +12,7 @@ from serving.archive.plan import make_plan
 from serving.archive.pool import Died
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked, read_study
+from tests import known_hips
 from tests.serving.archive.conftest import contents, dicom, rows, silent
 
 FILES = 5
@@ -22,7 +23,9 @@ def large(tmp_path_factory):
     """A study of five pictures, three of them of the left hip, which is graded, in the middle and at the end."""
     folder = tmp_path_factory.mktemp("large")
     for k, side in enumerate("RLLRL"):
-        seed, view = (3_000_097 + k, View.LONGITUDINAL) if k else (3_000_016, View.ILIOPECTINEAL)
+        seed, view = (
+            (known_hips.LONGITUDINAL + k, View.LONGITUDINAL) if k else (known_hips.ILIOPECTINEAL, View.ILIOPECTINEAL)
+        )
         dicom(folder / f"{k}.dcm", seed, view, ImageLaterality=side, StudyInstanceUID="1.2.3")
     return folder
 

@@ -8,10 +8,11 @@ from datasets.phantom.cine import cine
 from model.anatomy import View
 from model.grade import not_gradable
 from serving.archive.quality import frame_quality
+from tests import known_hips
 
 
 def test_a_frame_that_cannot_be_graded_has_no_quality_and_an_uncertain_grade_costs_none(reader):
-    frame = next(iter(cine(3_000_097, View.LONGITUDINAL, 1))).frame
+    frame = next(iter(cine(known_hips.LONGITUDINAL, View.LONGITUDINAL, 1))).frame
     reading = reader.read(frame)
     neck = next(one for one in reading.structures if one.name == "femoral_neck")
     vague = tuple(replace(one, confidence=0.31) if one is neck else one for one in reading.structures)

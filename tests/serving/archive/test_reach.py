@@ -15,6 +15,7 @@ from model.anatomy import View
 from serving.archive.plan import make_plan
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked, read_study
+from tests import known_hips
 from tests.serving.archive.conftest import contents, dicom, rows, silent
 
 
@@ -22,8 +23,8 @@ from tests.serving.archive.conftest import contents, dicom, rows, silent
 def mixed(tmp_path):
     """A cine, a picture and a video."""
     folder = tmp_path / "mixed"
-    dicom(folder / "hip.dcm", 3_000_016, View.ILIOPECTINEAL, 2)
-    grey = phantom(3_000_016).frame.grey
+    dicom(folder / "hip.dcm", known_hips.ILIOPECTINEAL, View.ILIOPECTINEAL, 2)
+    grey = phantom(known_hips.ILIOPECTINEAL).frame.grey
     cv2.imwrite(str(folder / "hip.png"), grey)
     video = cv2.VideoWriter(str(folder / "hip.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, grey.shape[::-1], False)
     video.write(grey)

@@ -14,6 +14,7 @@ from serving.cohort.identity import renamed
 from serving.cohort.readings import Origin
 from serving.deidentify.header import clean_header
 from serving.deidentify.pseudonyms import keep_key
+from tests import known_hips
 from tests.serving.cohort.conftest import hip_row, write_archive
 
 HEAD = "patient,group,visit,index_hip,date,study"
@@ -47,7 +48,7 @@ def test_visits_are_found_by_date_and_study_under_the_new_names(trial):
 
 
 def test_the_new_names_are_those_of_a_cleaned_header(tmp_path, design_file):
-    write_dicom(list(cine(3_000_097, View.LONGITUDINAL, 1)), tmp_path / "hip.dcm")
+    write_dicom(list(cine(known_hips.LONGITUDINAL, View.LONGITUDINAL, 1)), tmp_path / "hip.dcm")
     header = pydicom.dcmread(tmp_path / "hip.dcm", stop_before_pixels=True)
     header.PatientID, header.StudyDate = " Kowalski ", "20260105"
     names = keep_key(tmp_path / "private" / "key")

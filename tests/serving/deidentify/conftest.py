@@ -12,6 +12,7 @@ from serving.archive.command import asked_of, identities_for
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.deidentify.release import list_withheld
+from tests import known_hips
 
 NAME, OTHER_ID = "KOWALSKI", "MRN-OLD-17"
 PLANTED = (b"KOWALSKI", b"Kowalski", b"kowalski", b"MRN-4471", b"MRN-OLD-17", b"ACC99812", b"St. Planted", b"Secret",
@@ -51,9 +52,9 @@ def planted(tmp_path_factory):
     pytest.importorskip("rapidocr", reason="the text search: install the extra with  pip install -e '.[deidentify]'")
     folder = tmp_path_factory.mktemp("planted") / NAME
     folder.mkdir()
-    plant(folder / OUTSIDE, 3_000_097, View.LONGITUDINAL, inside=False)
-    plant(folder / INSIDE, 3_000_016, View.ILIOPECTINEAL, inside=True)
-    cv2.imwrite(str(folder / f"{NAME}.png"), next(iter(cine(3_000_040, View.INFEROMEDIAL, 1))).frame.grey)
+    plant(folder / OUTSIDE, known_hips.LONGITUDINAL, View.LONGITUDINAL, inside=False)
+    plant(folder / INSIDE, known_hips.ILIOPECTINEAL, View.ILIOPECTINEAL, inside=True)
+    cv2.imwrite(str(folder / f"{NAME}.png"), next(iter(cine(known_hips.INFEROMEDIAL, View.INFEROMEDIAL, 1))).frame.grey)
     return folder.parent
 
 

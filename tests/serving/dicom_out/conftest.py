@@ -17,8 +17,13 @@ from model.runtime import Session
 from serving.dicom_out.origin import Making
 from serving.dicom_out.seg import build_seg, segment
 from serving.dicom_out.sr import Looked
+from tests import known_hips
 
-SEEDS = {View.ILIOPECTINEAL: 3_000_016, View.INFEROMEDIAL: 3_000_040, View.LONGITUDINAL: 3_000_097}
+SEEDS = {
+    View.ILIOPECTINEAL: known_hips.ILIOPECTINEAL,
+    View.INFEROMEDIAL: known_hips.INFEROMEDIAL,
+    View.LONGITUDINAL: known_hips.LONGITUDINAL,
+}
 
 
 @pytest.fixture(scope="package")
