@@ -16,6 +16,7 @@ from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import View
 from tests import known_hips
+from tests.dcmtk import STORESCU
 from tests.flow.conftest import ROOT, free_port
 from tests.flow.test_command import hipsono
 from tests.waiting import PATIENCE_S, until
@@ -146,7 +147,7 @@ def listens(port, aet="HIPSONO"):
     return not subprocess.run(["echoscu", "-aec", aet, "127.0.0.1", str(port)], capture_output=True).returncode
 
 
-@pytest.mark.skipif(not shutil.which("storescu"), reason="no storescu: install dcmtk")
+@pytest.mark.skipif(not STORESCU, reason="no storescu: install dcmtk")
 def test_a_cine_stored_by_dcmtk_is_read(samples, tmp_path):
     good, packed, bad = (tmp_path / name for name in ("cine.dcm", "packed.dcm", "bad.dcm"))
     write_dicom(samples[:3], good)
@@ -160,10 +161,10 @@ def test_a_cine_stored_by_dcmtk_is_read(samples, tmp_path):
     try:
         peer = ["-aec", "HIPSONO", "127.0.0.1", str(port)]
         until(lambda: listens(port))
-        assert not subprocess.run(["storescu", *peer, str(good)], capture_output=True).returncode
-        compressed = ["storescu", "--propose-rle", *peer, str(packed)]
+        assert not subprocess.run([STORESCU, *peer, str(good)], capture_output=True).returncode
+        compressed = [STORESCU, "--propose-rle", *peer, str(packed)]
         assert not subprocess.run(compressed, capture_output=True).returncode
-        refused = subprocess.run(["storescu", "-v", *peer, str(bad)], capture_output=True, text=True)
+        refused = subprocess.run([STORESCU, "-v", *peer, str(bad)], capture_output=True, text=True)
         until(lambda: not list((tmp_path / "readings" / "inbox").iterdir()))
     finally:
         ended(receiver)
@@ -177,13 +178,13 @@ def test_a_cine_stored_by_dcmtk_is_read(samples, tmp_path):
     assert last["summary"]["cine"]["grade"] == readings[0]["solar"]["gsus"]["grade"]
 
 
-@pytest.mark.skipif(not shutil.which("storescu"), reason="no storescu: install dcmtk")
+@pytest.mark.skipif(not STORESCU, reason="no storescu: install dcmtk")
 def test_what_was_answered_is_read_after_a_kill(samples, tmp_path):
     write_dicom(samples * 20, tmp_path / "long.dcm")
     port, inbox = free_port(), tmp_path / "out" / "inbox"
     receiver = running("listen", "--port", port, "-o", tmp_path / "out")
     until(lambda: listens(port))
-    stored = subprocess.run(["storescu", "127.0.0.1", str(port), str(tmp_path / "long.dcm")], capture_output=True)
+    stored = subprocess.run([STORESCU, "127.0.0.1", str(port), str(tmp_path / "long.dcm")], capture_output=True)
     receiver.kill()
     receiver.communicate()
     assert stored.returncode == 0

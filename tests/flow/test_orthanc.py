@@ -18,6 +18,7 @@ from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
 from model.anatomy import View
 from tests import known_hips
+from tests.dcmtk import STORESCU
 from tests.flow.conftest import ROOT, free_port
 from tests.flow.test_command import hipsono
 from tests.flow.test_intakes import listens
@@ -25,7 +26,7 @@ from tests.waiting import PATIENCE_S, until
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 pytestmark = pytest.mark.skipif(
-    not (shutil.which("Orthanc") and PLUGIN.exists() and shutil.which("storescu")),
+    not (shutil.which("Orthanc") and PLUGIN.exists() and STORESCU),
     reason="no Orthanc with DICOMweb, or no storescu: install orthanc, orthanc-dicomweb and dcmtk",
 )
 AET = "LABPACS"
@@ -99,7 +100,7 @@ def test_stored_by_c_store(orthanc, results, kind):
     port, address = orthanc
     paths = results[0][kind]
     sent = subprocess.run(
-        ["storescu", "-R", "-aec", AET, "127.0.0.1", str(port), *map(str, paths)], capture_output=True, text=True
+        [STORESCU, "-R", "-aec", AET, "127.0.0.1", str(port), *map(str, paths)], capture_output=True, text=True
     )
     assert sent.returncode == 0, sent.stderr
     client = DICOMwebClient(address)
@@ -178,7 +179,7 @@ def test_what_is_stored_to_us_comes_back_as_results(orthanc, tmp_path):
     )
     try:
         until(lambda: listens(port))
-        assert not subprocess.run(["storescu", "127.0.0.1", str(port), str(path)], capture_output=True).returncode
+        assert not subprocess.run([STORESCU, "127.0.0.1", str(port), str(path)], capture_output=True).returncode
         client, study = DICOMwebClient(address), pydicom.dcmread(path).StudyInstanceUID
         until(lambda: modalities_of(client, study) == {"US", "SR", "SEG"} and not list(left.parent.iterdir()))
     finally:
