@@ -123,13 +123,13 @@ peers: $(DEV)/.done  ## runs/peers, runs/trade, runs/amount: ours beside the fie
 	$(COMPARE) trade --minutes 6 -o runs/trade
 	$(COMPARE) amount --minutes 20 -o runs/amount
 
-ablation: $(DEV)/.done  ## runs/ablation, runs/formation: the last stage's recipe part by part, on from the first stage; one renderer or both, greys evened out four ways (about an hour after the first stage's); needs make real-sets
+ablation: $(DEV)/.done  ## runs/ablation, runs/formation: the last stage's recipe part by part, on from the first stage; one renderer or both, greys evened out four ways (about two hours and a half after the first stage's hour); needs make real-sets
 	@test -n "$(wildcard data/real/*-train/dataset.json)" || { echo "no real frames to leave out: make real-sets HIPSONO_DATA=folder"; false; }
 	$(first_stage)
 	$(compared_sets)
 	$(COMPARE) ablation --minutes 3.5 --weights runs/starter $(call extra,data/real/*-train) -o runs/ablation
 	test -f data/focused/dataset.json || { rm -rf data/focused && $(BIN)/hipsono phantom -n 3000 --seed 40000 --renderer focused -o data/focused; }
-	$(COMPARE) formation --minutes 4 --one-renderer data/focused -o runs/formation
+	$(COMPARE) formation --minutes 20 --one-renderer data/focused -o runs/formation
 
 define compared_sets
 	$(call phantoms,data/anatomy,6000,40000)
