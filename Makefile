@@ -75,9 +75,9 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	$(call phantoms,data/exam,2000,2000000)
 	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter6/report
 
-# folder, count, first seed: phantoms; a folder that an interrupted run left without its last file is begun again
+# folder, count, first seed, options: phantoms; a folder that an interrupted run left without its last file is begun again
 define phantoms
-	test -f $(1)/dataset.json || { rm -rf $(1) && $(BIN)/hipsono phantom -n $(2) --seed $(3) -o $(1); }
+	test -f $(1)/dataset.json || { rm -rf $(1) && $(BIN)/hipsono phantom -n $(2) --seed $(3) $(4) -o $(1); }
 endef
 
 define first_stage
@@ -117,7 +117,7 @@ yardstick: $(DEV)/.done  ## sixty wave-simulated frames of today's generator in 
 	test -f data/yardstick/dataset.json || { rm -rf data/yardstick && \
 		OMP_NUM_THREADS=1 $(BIN)/hipsono phantom --wave -n 60 --seed 5000000 -o data/yardstick; }
 
-peers: $(DEV)/.done  ## runs/peers, runs/trade, runs/amount: ours beside the field's usual networks, by encoder and size, by phantoms and minutes (about six hours)
+peers: $(DEV)/.done  ## runs/peers, runs/trade, runs/amount: ours beside the field's usual networks, by encoder and size, by phantoms and minutes (about four hours)
 	$(compared_sets)
 	$(COMPARE) peers --minutes 12 -o runs/peers
 	$(COMPARE) trade --minutes 6 -o runs/trade
@@ -128,7 +128,7 @@ ablation: $(DEV)/.done  ## runs/ablation, runs/formation: the last stage's recip
 	$(first_stage)
 	$(compared_sets)
 	$(COMPARE) ablation --minutes 3.5 --weights runs/starter $(call extra,data/real/*-train) -o runs/ablation
-	test -f data/focused/dataset.json || { rm -rf data/focused && $(BIN)/hipsono phantom -n 3000 --seed 40000 --renderer focused -o data/focused; }
+	$(call phantoms,data/focused,3000,40000,--renderer focused)
 	$(COMPARE) formation --minutes 20 --one-renderer data/focused -o runs/formation
 
 define compared_sets

@@ -6,7 +6,7 @@ python -m training.comparison amount --data data/starter --exam data/tune --fore
 python -m training.comparison ablation --data data/anatomy --exam data/tune --foreign tests/yardstick \\
     --weights runs/starter --extra data/real/regional-train -o runs/ablation
 python -m training.comparison formation --data data/both --one-renderer data/focused --exam data/tune \\
-    --foreign tests/yardstick --minutes 4 -o runs/formation
+    --foreign tests/yardstick --minutes 20 -o runs/formation
 
 `peers`: ours and the field's usual ones, structures only. `trade`: ours by encoder and input size, all heads.
 `amount`: ours by number of phantoms and by time. `ablation`: the last stage's parts, each left out once.
@@ -40,7 +40,8 @@ _STARTER: Final = Path(__file__).parent / "recipes" / "starter.toml"
 _LAST: Final = Path(__file__).parent / "recipes" / "anatomy.toml"
 _SMALL_PX: Final = 192
 """Input size where minutes hold most steps."""
-_OF_EACH: Final = 2800
+_OF_EACH: Final = 2700
+"""What is learnt from of 3,000 phantoms, as many as there are of one renderer."""
 _TRIED: Final = 6
 _EPOCHS: Final = 8
 TABLES: Final = ("peers", "trade", "amount", "ablation", "formation")

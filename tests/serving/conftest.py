@@ -5,7 +5,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from datasets.phantom.cine import cine
-from model.anatomy import View
 from serving.app import create_app
 from serving.settings import Settings
 from tests import known_hips
@@ -26,12 +25,7 @@ def client(app):
 @pytest.fixture(scope="session")
 def samples():
     """A phantom of each hip view that the starter model grades or locates."""
-    seeds = {
-        View.ILIOPECTINEAL: known_hips.ILIOPECTINEAL,
-        View.INFEROMEDIAL: known_hips.INFEROMEDIAL,
-        View.LONGITUDINAL: known_hips.LONGITUDINAL,
-    }
-    return {view: next(iter(cine(seed, view, 1))) for view, seed in seeds.items()}
+    return {view: next(iter(cine(seed, view, 1))) for view, seed in known_hips.BY_VIEW.items()}
 
 
 def encoded(sample, kind=".jpg"):

@@ -25,7 +25,7 @@ from serving.settings import Settings
 from tests.serving.conftest import encoded
 from tests.waiting import PATIENCE_S
 
-OTHER_HIP = 3_000_526
+OTHER_HIP = 3_000_001
 """Of another grade than the longitudinal sample, in another picture."""
 
 

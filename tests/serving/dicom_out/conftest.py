@@ -10,7 +10,6 @@ from pydicom.uid import RLELossless
 from datasets.dicom import read_dicom
 from datasets.dicom_write import write_dicom
 from datasets.phantom.cine import cine
-from model.anatomy import View
 from model.cine import CineGrade
 from model.reading import Reader
 from model.runtime import Session
@@ -19,11 +18,7 @@ from serving.dicom_out.seg import build_seg, segment
 from serving.dicom_out.sr import Looked
 from tests import known_hips
 
-SEEDS = {
-    View.ILIOPECTINEAL: known_hips.ILIOPECTINEAL,
-    View.INFEROMEDIAL: known_hips.INFEROMEDIAL,
-    View.LONGITUDINAL: known_hips.LONGITUDINAL,
-}
+SEEDS = known_hips.BY_VIEW
 
 
 @pytest.fixture(scope="package")
