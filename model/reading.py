@@ -174,7 +174,8 @@ class Reader:
         spec = self._session.spec
         again = find(near.maps, near.look.placement, spec)
         if is_heard(findings, again):
-            findings, answered = merged(findings, again, spec.centroid_spread), graded_by_both(answered, near)
+            findings = merged(findings, again, spec.centroid_spread)
+            answered = graded_by_both(answered, near, spec.gsus_of_two)
         took_s = (answered.took_s[0] + near.took_s[0], answered.took_s[1] + near.took_s[1])
         return self._told(replace(answered, took_s=took_s, looks=2), findings, began)
 

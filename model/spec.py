@@ -81,8 +81,9 @@ class NetworkSpec:
     """Everything a reader must know of a network to use it.
 
     `centroid_spread` is the SD of a landmark that is a structure's centroid, as a share of the structure's radius
-    (that of a disc of the same area). Without `capsule_spread` a capsule distance is told without its doubt. `network`
-    is the name it is built by (training.networks), empty in older files.
+    (that of a disc of the same area). Without `capsule_spread` a capsule distance is told without its doubt.
+    `gsus_of_two` is the temperature of the mean of two looks' grades, which the Reader applies. `network` is the name
+    it is built by (training.networks), empty in older files.
     """
 
     name: str
@@ -94,6 +95,7 @@ class NetworkSpec:
     temperatures: Temperatures = Temperatures()
     centroid_spread: float = 0.1
     capsule_spread: CapsuleSpread | None = None
+    gsus_of_two: float = 1.0
     network: str = ""
     structures: tuple[str, ...] = STRUCTURE_NAMES
     landmarks: tuple[str, ...] = POINT_LANDMARK_NAMES
@@ -111,6 +113,8 @@ class NetworkSpec:
                 raise SpecError(
                     f"{field} of the network are {getattr(self, field)}, expected {names}: retrain and export"
                 )
+        if not self.gsus_of_two > 0:
+            raise SpecError(f"gsus_of_two must be positive, got {self.gsus_of_two}")
         if min(self.input_height, self.input_width) < 32:
             raise SpecError(f"input is at least 32 x 32, got {self.input_height} x {self.input_width}")
 

@@ -48,9 +48,13 @@ class Seen:
     near: Answered | None = None
 
 
-def graded_by_both(first: Answered, near: Answered) -> Answered:
-    """The first look's answer with the mean of both looks' grade probabilities."""
-    gsus = np.asarray((first.maps.gsus + near.maps.gsus) / 2, np.float32)
+def graded_by_both(first: Answered, near: Answered, temperature: float) -> Answered:
+    """The first look's answer with the mean of both looks' grade probabilities, at a temperature of its own: two looks
+    that agree are surer than either.
+    """
+    mean = (np.asarray(first.maps.gsus, np.float64) + near.maps.gsus) / 2
+    sharpened = mean ** (1 / temperature)
+    gsus = np.asarray(sharpened / sharpened.sum(axis=-1, keepdims=True), np.float32)
     return replace(first, maps=replace(first.maps, gsus=gsus))
 
 

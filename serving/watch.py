@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 import time
 from collections.abc import AsyncGenerator, Iterator
@@ -119,6 +120,9 @@ def watch(source: Source, settings: Settings, known: FrameOptions, *, lines: boo
                 if lines and isinstance(shown, Answer):
                     sys.stdout.write(shown.body.decode() + "\n")
                     sys.stdout.flush()
+        except BrokenPipeError:
+            _let_go_of_stdout()
+            told = f"nobody takes the lines of {source.name} any more"
         except Exception as error:
             logging.getLogger("hipsono").exception("watching %s failed", source.name)
             told = f"{source.name} is no longer read: {type(error).__name__}, a fault of the server"
@@ -189,6 +193,11 @@ async def _show(socket: WebSocket, showing: Showing) -> None:
 async def _left(socket: WebSocket) -> None:
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
+
+
+def _let_go_of_stdout() -> None:
+    """What is still in its buffer goes nowhere, so that the interpreter's last flush does not fail either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _notice(state: str, detail: str) -> Notice:

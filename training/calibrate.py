@@ -59,6 +59,11 @@ def fit_temperatures(network: HipNet, examples: tuple[Example, ...]) -> Temperat
     )
 
 
+def fit_gsus_of_two(probabilities: Tensor, truth: Tensor) -> float:
+    """The temperature of the mean of two looks' grades: `probabilities` (N, 4) at temperature 1, true grades (N,)."""
+    return _best(probabilities.clamp(min=1e-6).log(), truth, lambda logits: logits.softmax(dim=1))
+
+
 def fit_centroid_spread(scores: tuple[FrameScore, ...]) -> float:
     """The share of a structure's radius that its centroid's spread is; `scores` were read with a share of 1."""
     rows = [k for k, landmark in enumerate(LANDMARKS) if landmark.centroid_of is not None]

@@ -2,6 +2,8 @@
 
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -10,7 +12,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from torch import Tensor
 
+from datasets.sample import Sample
 from datasets.split import read_split
 from datasets.store import Store, open_store
 from model.network.hipnet import HipNet
@@ -18,9 +22,10 @@ from model.network.served import ServedNetwork
 from model.reading import Reader
 from model.runtime import Session
 from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec
+from model.steps import CAREFUL
 from training.abstain import OPEN, fit_thresholds
-from training.calibrate import fit_capsule_spread, fit_centroid_spread, fit_temperatures
-from training.evaluation.score import FrameScore, score_frame
+from training.calibrate import fit_capsule_spread, fit_centroid_spread, fit_gsus_of_two, fit_temperatures
+from training.evaluation.score import score_frame
 from training.feed import load_examples
 from training.networks import OURS
 from training.quantise import FRAMES, quantise
@@ -51,25 +56,38 @@ def export(run: Path, out: Path) -> None:
     temperatures = fit_temperatures(network, load_examples(store, split.calibration, recipe.input_px))
     trained_on = _told([(len(split.train), store), *((len(s), s) for s in map(open_store, sources.extra))])
     spec = replace(_plain_spec(recipe, trained_on), temperatures=temperatures)
-    scores = _read_openly(network, spec, store, split.calibration)
+    with _without_thresholds(network, spec) as session:
+        reader = Reader(session)
+        scores = tuple(score_frame(i, store.sample(i), reader) for i in split.calibration)
+        grades = _grades_of_two(session, (store.sample(i) for i in split.calibration))
     spec = replace(
         spec,
         thresholds=fit_thresholds(scores),
         centroid_spread=round(fit_centroid_spread(scores), 3),
         capsule_spread=fit_capsule_spread(scores),
+        gsus_of_two=round(fit_gsus_of_two(*grades), 3),
     )
     write_network(network, spec, out)
-    sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {temperatures}, ")
+    sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {temperatures}, of two looks {spec.gsus_of_two}, ")
     sys.stderr.write(f"{spec.thresholds}, centroid spread {spec.centroid_spread}, {spec.capsule_spread}\n")
 
 
-def _read_openly(network: HipNet, spec: NetworkSpec, store: Store, rows: tuple[int, ...]) -> tuple[FrameScore, ...]:
-    """Frames read without any threshold, through the same Reader that serves."""
+@contextmanager
+def _without_thresholds(network: HipNet, spec: NetworkSpec) -> Iterator[Session]:
+    """The network as it will be served, but that it withholds nothing."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "open.onnx"
         write_network(network, replace(spec, thresholds=OPEN, centroid_spread=1.0), path)
-        reader = Reader(Session(path))
-        return tuple(score_frame(i, store.sample(i), reader) for i in rows)
+        yield Session(path)
+
+
+def _grades_of_two(session: Session, samples: Iterable[Sample]) -> tuple[Tensor, Tensor]:
+    """Probabilities (N, 4) and true grades (N,) of the graded hips at which it looked twice."""
+    reader = Reader(session, looks=CAREFUL)
+    graded = [(reader.read(one.frame), one.truth.gsus) for one in samples if one.truth.gsus is not None]
+    told = [(one.solar.gsus.probabilities, grade) for one, grade in graded if one.looks == CAREFUL]
+    known = [(probabilities, grade) for probabilities, grade in told if probabilities]
+    return torch.tensor([p for p, _ in known]).reshape(-1, 4), torch.tensor([grade for _, grade in known])
 
 
 def export_int8(run: Path, out: Path) -> None:

@@ -65,6 +65,19 @@ def test_a_videos_viewers_are_told_of_its_end(sample, tmp_path):
             assert told(late)[0]["watch"] == "ended"
 
 
+def test_lines_that_nobody_takes_any_more_end_the_watch_without_a_fault(sample, tmp_path):
+    film(tmp_path / "hip.mp4", [sample] * 120)
+    words = ("watch", "--source", tmp_path / "hip.mp4", "--lines", "--port", free_port())
+    command = [sys.executable, str(ROOT / "hipsono.py"), *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert "schema" in process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 0
+    assert "nobody takes the lines" in said
+    assert "rror" not in said
+
+
 class Camera(BaseHTTPRequestHandler):
     """A network camera that plays one JPEG for ever, unless it is off."""
 

@@ -13,6 +13,7 @@ from model.closer import MARGIN, box_around, closer_box, is_heard, merged
 from model.findings import find
 from model.reading import Reader
 from model.runtime import Session
+from model.steps import Answered, graded_by_both
 from tests.model.maps import SPEC, UNMOVED, disc, maps_of
 
 SECTOR = (0, 0, 255, 255)
@@ -107,6 +108,21 @@ def test_a_look_of_another_view_is_not_heard():
     assert is_heard(first, first)
     assert not is_heard(first, replace(first, view=View.INFEROMEDIAL))
     assert not is_heard(first, replace(first, withheld="view uncertain"))
+
+
+def answered(*probabilities):
+    maps = replace(maps_of(np.zeros((8, 8), np.uint8), View.LONGITUDINAL, {}), gsus=np.float32(probabilities))
+    return Answered(None, None, maps, (0.0, 0.0))
+
+
+@given(st.floats(0.3, 3))
+def test_grades_of_two_looks_are_their_mean_at_its_own_temperature(temperature):
+    first, near = answered(0.1, 0.6, 0.3, 0.0), answered(0.2, 0.8, 0.0, 0.0)
+    told = graded_by_both(first, near, temperature).maps.gsus
+    assert told.sum() == pytest.approx(1, abs=1e-6)
+    odds = (0.7 / 0.15) ** (1 / temperature)
+    assert told[1] / told[0] == pytest.approx(odds, rel=1e-4)
+    assert graded_by_both(first, near, 1.0).maps.gsus == pytest.approx([0.15, 0.7, 0.15, 0.0], abs=1e-6)
 
 
 @pytest.fixture(scope="module")

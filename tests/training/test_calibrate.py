@@ -11,7 +11,7 @@ from model.anatomy import LANDMARK_NAMES, POINT_LANDMARKS, STRUCTURE_NAMES, VIEW
 from model.network.hipnet import CLASSES, Logits
 from model.spec import Temperatures
 from tests.training.scores import INF, LOOKED_FOR, NAN, NOWHERE, score
-from training.calibrate import fit_capsule_spread, fit_centroid_spread, fit_temperatures
+from training.calibrate import fit_capsule_spread, fit_centroid_spread, fit_gsus_of_two, fit_temperatures
 from training.feed import Example
 
 ARTERY = LANDMARK_NAMES.index("femoral_artery")
@@ -56,6 +56,15 @@ def test_a_capsule_distance_errs_as_its_spread_says():
 
 def test_of_few_capsules_no_spread_is_told():
     assert fit_capsule_spread((measured(0.3, 0.9),) * 5) is None
+
+
+def test_the_mean_of_two_looks_has_a_temperature_of_its_own():
+    rng = np.random.default_rng(0)
+    true = rng.dirichlet((1, 1, 1, 1), 3000)
+    grades = torch.tensor([rng.choice(4, p=p) for p in true])
+    vague = true**0.6 / (true**0.6).sum(axis=1, keepdims=True)
+    assert fit_gsus_of_two(torch.tensor(vague), grades) == pytest.approx(0.6, rel=0.1)
+    assert fit_gsus_of_two(torch.empty(0, 4), torch.empty(0, dtype=torch.long)) == 1.0
 
 
 class Overconfident(torch.nn.Module):
