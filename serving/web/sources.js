@@ -1,5 +1,6 @@
 // Where frames come from: files, DICOM cines, videos, a camera or frame grabber, the demo. Each hands frames to `add`,
-// a function that takes {reading, blob, picture}, until `alive()` says that something newer is shown.
+// a function that takes {reading, blob, picture}, until `alive()` says that something newer is shown
+// (and `signal` at that moment).
 
 import { Stream } from "./stream.js";
 
@@ -121,12 +122,14 @@ export async function followWatch(feed) {
 }
 
 // Until the connection closes: whether any picture came, and why it closed. A text without a schema is a notice.
-async function followed({ add, alive, say }) {
+async function followed({ add, alive, signal, say }) {
   const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/watch`);
+  const leave = () => socket.close(); // who looks elsewhere keeps no seat, though nothing comes any more
+  signal.addEventListener("abort", leave);
   let reading = null, taken = 0, quiet = false;
   socket.addEventListener("message", ({ data }) => {
-    if (!alive()) socket.close();
-    else if (typeof data === "string") {
+    if (!alive()) return;
+    if (typeof data === "string") {
       const told = JSON.parse(data);
       if (told.schema === undefined) { say(told.detail, true); quiet = true; return; }
       if (!reading || quiet) say("What the server watches");
@@ -134,6 +137,7 @@ async function followed({ add, alive, say }) {
     } else add({ reading, blob: data, taken, skipped: reading.dropped });
   });
   const { reason } = await new Promise((resolve) => socket.addEventListener("close", resolve));
+  signal.removeEventListener("abort", leave);
   return { heard: reading !== null, why: reason };
 }
 

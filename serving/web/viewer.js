@@ -24,7 +24,7 @@ let playing = false;
 let frozen = false;
 let live = false;
 let source = null; // what frames come from now, or came from last
-let turn = 0; // a newer source makes an older one's answers stale
+let turn = new AbortController(); // a newer source makes an older one's answers stale
 
 const panel = new Panel(look.hidden, () => draw());
 const pulse = new Pulse(at("pulse"), at("stale"), (stale) => at("drop").classList.toggle("stale", stale));
@@ -124,8 +124,10 @@ function setCamera(value) {
 
 // Forgets what was shown; what is given belongs to the new source alone.
 function begin({ isLive = false, room = KEPT_OF_FILE, told = {} } = {}) {
-  const mine = ++turn;
-  const alive = () => mine === turn;
+  turn.abort();
+  turn = new AbortController();
+  const { signal } = turn;
+  const alive = () => !signal.aborted;
   const clear = () => { film = new Film(room); };
   clear();
   blank();
@@ -145,7 +147,7 @@ function begin({ isLive = false, room = KEPT_OF_FILE, told = {} } = {}) {
       tellPosition();
     }
   };
-  source = { alive, add, clear, say: (text, bad) => alive() && say(text, bad), held: () => frozen, told, stream: null, again: null };
+  source = { alive, signal, add, clear, say: (text, bad) => alive() && say(text, bad), held: () => frozen, told, stream: null, again: null };
   return source;
 }
 
@@ -185,7 +187,7 @@ async function open(file) {
 
 async function toggleCamera() {
   if (at("camera").getAttribute("aria-pressed") === "true") {
-    turn += 1;
+    turn.abort();
     setCamera(false);
     setLive(false);
     say("Camera stopped");

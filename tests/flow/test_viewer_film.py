@@ -47,11 +47,16 @@ class Watched:
     """The peer behind /v1/watch: sends as many frames as a test asks for."""
 
     def __init__(self, page, reading):
-        self.reading, self.sent, self.socket = reading, 0, None
+        self.reading, self.sent, self.socket, self.left = reading, 0, None, False
         page.route_web_socket("**/v1/watch", self.connected)
 
     def connected(self, socket):
         self.socket = socket
+        socket.on_close(lambda *_: self.closed(socket))
+
+    def closed(self, socket):
+        self.left = True
+        socket.close()
 
     def awaited(self, page):
         while self.socket is None:
@@ -143,6 +148,15 @@ def test_a_new_source_leaves_nothing_of_the_last_on_the_screen(page, watched, tm
     expect(page.locator("#grade")).to_have_text(NOTHING)
     assert block_at(page) == -1
     assert page.is_disabled("#save-reading")
+
+
+def test_a_silent_source_is_left_when_another_is_opened(page, watched, tmp_path):
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    page.set_input_files("#file", str(path))
+    expect(page.locator("#state")).to_have_class("bad")
+    page.wait_for_timeout(200)
+    assert watched.left
 
 
 def test_what_is_saved_is_what_is_drawn_while_the_next_picture_is_still_decoded(page, watched):
