@@ -116,7 +116,7 @@ def _sensitivity(cohort: Cohort, outcomes: tuple[OutcomeAnalysis, ...]) -> Sensi
 
 
 def _outcome(outcome: Outcome, found: Grid) -> OutcomeAnalysis:
-    tests = OutcomeTests(changes_within(found), differences_between(found), fit(found))
+    tests = OutcomeTests(changes_within(found), differences_between(found), fit(found.course))
     return OutcomeAnalysis(outcome, found, summarise(found), tests)
 
 

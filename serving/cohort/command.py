@@ -70,6 +70,8 @@ def _sum_up(analysis: Analysis, say: Callable[[str], None]) -> None:
     say(f"{len(cohort.design.patients)} patients, {len(cohort.records)} visits, {graded} with a grade")
     for column in cohort.design.unused:
         say(f"column {column} of the design is not used")
+    for week in cohort.design.unscheduled:
+        say(f"fewer than half of the patients have a visit at week {week:g}: tests over all visits leave it out")
     if cohort.strangers:
         say(f"{len(cohort.strangers)} studies are of nobody in the design")
     for one in cohort.unmatched[:_NAMED]:

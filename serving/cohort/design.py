@@ -5,7 +5,7 @@ COLUMNS may be left out, and cells may be empty.
 """
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -98,6 +98,12 @@ class Design:
     @property
     def weeks(self) -> tuple[float, ...]:
         return tuple(sorted({visit.week for visit in self.visits}))
+
+    @property
+    def unscheduled(self) -> tuple[float, ...]:
+        """Weeks that fewer than half of the patients have a row for."""
+        planned = Counter(visit.week for visit in self.visits)
+        return tuple(week for week in self.weeks if 2 * planned[week] < len(self.patients))
 
 
 def read_design(path: Path) -> Design:

@@ -1,7 +1,7 @@
 """Design and readings joined: a record a visit, what was lost and why, and for each outcome patients by visits."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
@@ -110,13 +110,23 @@ class Flow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """An outcome: `values` (patients, weeks), NaN where missing; `group_of` (patients,) indexes `groups`."""
+    """An outcome: `values` (patients, weeks), NaN where missing; `group_of` (patients,) indexes `groups`. Few patients
+    have the `unscheduled` ones among the weeks.
+    """
 
     outcome: Outcome
     groups: tuple[str, ...]
     weeks: tuple[float, ...]
     group_of: NDArray[np.int64]
     values: NDArray[np.float64]
+    unscheduled: tuple[float, ...] = ()
+
+    @property
+    def course(self) -> "Grid":
+        """Without the unscheduled weeks: what asks for every visit would otherwise have nobody left."""
+        kept = [week not in self.unscheduled for week in self.weeks]
+        weeks = tuple(week for week, keep in zip(self.weeks, kept, strict=True) if keep)
+        return replace(self, weeks=weeks, values=self.values[:, kept], unscheduled=())
 
     def of(self, group: int) -> NDArray[np.float64]:
         """The group's patients (n, weeks)."""
@@ -201,4 +211,4 @@ def grid(cohort: Cohort, outcome: Outcome) -> Grid | None:
     if not np.isfinite(values).any():
         return None
     group_of = np.array([design.groups.index(patient.group) for patient in design.patients])
-    return Grid(outcome, design.groups, design.weeks, group_of, values)
+    return Grid(outcome, design.groups, design.weeks, group_of, values, design.unscheduled)

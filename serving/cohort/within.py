@@ -1,4 +1,4 @@
-"""Change within groups: Friedman over all visits, Wilcoxon's signed ranks between any two, p adjusted by Holm."""
+"""Change within groups: Friedman over all scheduled visits, Wilcoxon's signed ranks between any two, p by Holm."""
 
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -41,11 +41,12 @@ class Within:
 
 
 def changes_within(grid: Grid) -> tuple[Within, ...]:
-    """Every group: all visits, then each two. Holm's family is the pairs of one group."""
+    """Every group: all scheduled visits, then each two. Holm's family is the pairs of one group."""
     told: list[Within] = []
+    course = grid.course
     for group in range(len(grid.groups)):
-        if len(grid.weeks) > 2:
-            told.append(_all_visits(grid, group))
+        if len(course.weeks) > 2:
+            told.append(_all_visits(course, group))
         pairs = [_two_visits(grid, group, pair) for pair in combinations(range(len(grid.weeks)), 2)]
         told += holm(pairs)
     return tuple(told)

@@ -8,6 +8,7 @@ from serving.cohort.design import read_design
 from serving.cohort.matching import Side, Stage
 from serving.cohort.outcomes import DISTANCE, OUTCOMES, QUALITY, READER_SOLAR, SOLAR, WITH_REVIEW, flows, grid, join
 from serving.cohort.readings import read_readings
+from serving.cohort.within import changes_within
 from tests.serving.cohort.conftest import frame_row, hip_row, write_archive
 
 HEAD = "patient,group,visit,index_hip,date,study,solar,excluded"
@@ -130,6 +131,18 @@ def test_every_planned_visit_is_graded_or_lost_at_one_stage(joined):
     noted = grid(cohort, READER_SOLAR).values[:, 0]
     assert np.isfinite(noted).tolist() == [True, True, True, True, False]
     assert grid(cohort, SIDE) is None
+
+
+def test_an_unscheduled_visit_is_tabled_and_leaves_every_course_whole(joined):
+    dates = {0: "20260105", 2: "20260119", 5: "20260209", 16: "20260427"}
+    visits = [(who, week) for who in "ABC" for week in dates if week != 5 or who == "B"]
+    rows = [hip_row(who, dates[week], gsus=3 if week == 0 else 1) for who, week in visits]
+    told = grid(joined([f"{who},g,{week},left,,{who}/{dates[week]},," for who, week in visits], rows), SOLAR)
+    assert told.weeks == (0, 2, 5, 16) and told.unscheduled == (5,)
+    assert told.course.weeks == (0, 2, 16) and told.course.values.tolist() == [[3, 1, 1]] * 3
+    friedman, *pairs = changes_within(told)
+    assert (friedman.comparison, friedman.n) == ("weeks 0, 2, 16", 3) and friedman.p is not None
+    assert "week 5 less 0" in [pair.comparison for pair in pairs]
 
 
 def test_a_folder_that_grade_did_not_write_is_refused(tmp_path):
