@@ -1,10 +1,12 @@
 """A served ONNX file taken back into training: what export folded is unfolded again.
 
-Export folds each batch norm into the convolution before it. Going back, a norm gets the statistics that training
-pictures show there, and the scale and shift that make up for them: the network says what the file says, and learns on.
+Export folds each batch norm into the convolution before it. Going back, a convolution gets weights that make outputs
+of unit variance on training pictures, its norm the statistics there and the scale and shift that make up for them: the
+network says what the file says, and learns on. (With the folded weights left as they are, those of a residual branch
+that says little are tiny, and the optimiser's steps, which heed no scale, wipe them out.)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +19,8 @@ from torch import Tensor, nn
 
 from model.spec import METADATA_KEY, NetworkSpec
 
+_LEAST_VARIANCE: Final = 1e-8
+"""Of a channel that says nothing."""
 _SCOPE: Final = "network"
 ENCODER_SCOPE: Final = "encoder."
 
@@ -74,7 +78,7 @@ def restore(network: nn.Module, exported: Exported, pictures: Iterable[Tensor]) 
     """
     modules = dict(network.named_modules())
     norms = _norms(network)
-    begun = []
+    begun: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
     with torch.no_grad():
         for name, (weight, bias) in exported.layers.items():
             layer = modules.get(name)
@@ -84,8 +88,8 @@ def restore(network: nn.Module, exported: Exported, pictures: Iterable[Tensor]) 
             layer.weight.copy_(weight)
             if layer.bias is not None:
                 layer.bias.copy_(bias)
-            else:
-                begun.append(_pass_through(norms[layer], bias))
+            elif isinstance(layer, nn.Conv2d):
+                begun.append((layer, _pass_through(norms[layer], bias)))
     _unfold(network.eval(), begun, pictures)
 
 
@@ -113,8 +117,10 @@ def _pass_through(norm: nn.BatchNorm2d, bias: Tensor) -> nn.BatchNorm2d:
     return norm
 
 
-def _unfold(network: nn.Module, norms: list[nn.BatchNorm2d], pictures: Iterable[Tensor]) -> None:
-    """Moves what reaches each norm into its statistics, and out of them again into its scale and shift."""
+def _unfold(network: nn.Module, begun: Sequence[tuple[nn.Conv2d, nn.BatchNorm2d]], pictures: Iterable[Tensor]) -> None:
+    """Moves what reaches each norm into its statistics, and out of them again into its scale and shift; each
+    convolution's scale into its norm.
+    """
     moments: dict[nn.Module, Tensor] = {}
     batches = 0
 
@@ -123,16 +129,18 @@ def _unfold(network: nn.Module, norms: list[nn.BatchNorm2d], pictures: Iterable[
         seen = torch.stack([maps.mean(dim=(0, 2, 3)), (maps * maps).mean(dim=(0, 2, 3))])
         moments[norm] = moments.get(norm, torch.zeros_like(seen)) + seen
 
-    hooks = [norm.register_forward_pre_hook(count) for norm in norms]
+    hooks = [norm.register_forward_pre_hook(count) for _, norm in begun]
     with torch.no_grad():
         for batch in pictures:
             network(batch)
             batches += 1
-        for norm, hook in zip(norms, hooks, strict=True):
+        for (convolution, norm), hook in zip(begun, hooks, strict=True):
             hook.remove()
             mean, square = moments[norm] / batches
-            variance = (square - mean * mean).clamp(min=0.0)
+            variance = (square - mean * mean).clamp(min=_LEAST_VARIANCE)
+            scale = variance.sqrt()
+            convolution.weight.div_(scale[:, None, None, None])
             norm.bias.add_(mean)
-            norm.weight.copy_((variance + norm.eps).sqrt())
-            norm.running_mean.copy_(mean)  # type: ignore[union-attr]
-            norm.running_var.copy_(variance)  # type: ignore[union-attr]
+            norm.weight.copy_(scale * (1 + norm.eps) ** 0.5)
+            norm.running_mean.copy_(mean / scale)  # type: ignore[union-attr]
+            norm.running_var.fill_(1.0)  # type: ignore[union-attr]

@@ -51,4 +51,8 @@ def by_surroundings(grey: Tensor) -> Tensor:
 
 
 def _around(values: Tensor) -> Tensor:
-    return F.avg_pool2d(values, _SIDE_PX, stride=1, padding=_SIDE_PX // 2)
+    """Means over a square around each pixel, zeros beyond the picture: down, then across, which is the same and a
+    sixteenth of the work.
+    """
+    down = F.avg_pool2d(values, (_SIDE_PX, 1), stride=1, padding=(_SIDE_PX // 2, 0))
+    return F.avg_pool2d(down, (1, _SIDE_PX), stride=1, padding=(0, _SIDE_PX // 2))

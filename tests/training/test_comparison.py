@@ -119,6 +119,17 @@ def test_a_network_has_as_many_steps_as_its_share_of_the_minutes(tmp_path, monke
     assert [one.frames for one in learnt] == [300, 1000, 3000, 0, 0, 0]
 
 
+def test_how_greys_are_evened_out_gives_a_network_no_other_steps(tmp_path, monkeypatch):
+    write_store(phantoms(range(6_200_000, 6_200_002), workers=1), tmp_path / "set", provenance="p", licence="none")
+    taken_s, learnt = iter([0.5]), []
+    monkeypatch.setattr("training.comparison._step_s", lambda *_: next(taken_s))
+    monkeypatch.setattr("training.comparison.train", lambda recipe, *_, **__: learnt.append(recipe))
+    monkeypatch.setattr("training.comparison._measure", lambda *_: ROW)
+    material = Material(Sources(tmp_path / "set"), tmp_path / "set")
+    compare(candidates("formation"), material, Exams(tmp_path / "set"), 8, tmp_path / "out")
+    assert {one.steps for one in learnt} == {120} and len(learnt) == 5
+
+
 def test_the_trade_holds_every_network_of_ours():
     told = {(one.recipe.network, one.recipe.input_px) for one in candidates("trade")}
     assert {network for network, _ in told} == set(OURS)

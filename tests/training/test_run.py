@@ -119,6 +119,8 @@ def test_training_goes_on_from_an_exported_file(run, data, vessels, tmp_path):
             torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
     norm = restored.up4.reduce[1]
     assert not torch.allclose(norm.running_mean, torch.zeros(1))
+    norms = [one for one in restored.modules() if isinstance(one, torch.nn.BatchNorm2d)]
+    assert all(torch.allclose(one.running_var, torch.ones(1)) for one in norms), "no weights are tiny beside a step"
     train(replace(TINY, epochs=1), Sources(data, weights=exported), tmp_path / "more")
     assert Sources.of(tmp_path / "more").weights == exported
 
