@@ -132,7 +132,7 @@ def _train_epoch(state: RunState, training: Mix, recipe: Recipe, place: torch.de
 
 
 def settle(network: torch.nn.Module, training: Mix, batch_size: int, place: torch.device) -> None:
-    """Batch statistics of the averaged weights, from undisturbed frames: the running ones belong to other weights."""
+    """Batch statistics of the averaged weights: the running ones belong to other weights."""
     update_bn((channels_last(pictures.to(place)) for pictures in settling_pictures(training, batch_size)), network)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from datasets.sample import VESSEL_ID
-from training.feed import Example, Mix, batches, collate
+from training.feed import SETTLING_FRAMES, Example, Mix, batches, collate, settling_pictures
 from training.losses import GROUPS
 
 
@@ -26,6 +26,13 @@ def test_each_batch_holds_its_share(share, count):
     fed = list(batches(mix, 8, seed=1, epoch=0))
     assert len(fed) == mix.steps(8) == 23 // (8 - count)
     assert all(int(batch.target.view.sum()) == count for batch in fed)
+
+
+def test_statistics_are_settled_on_batches_as_they_are_learnt_from():
+    black = tuple(replace(one, picture=np.zeros_like(one.picture)) for one in EXTRA)
+    fed = list(settling_pictures(Mix(MAIN, black, 0.25), 8))
+    assert len(fed) == SETTLING_FRAMES // 8
+    assert all((pictures.amax(dim=(1, 2, 3)) == 0).sum() == 2 for pictures in fed), "real frames in every batch"
 
 
 def test_without_extra_examples_the_share_is_nothing():
