@@ -207,6 +207,19 @@ def test_runs_blend_into_a_run(run, data, tmp_path):
         blend({run: 0.5, other: 0.5}, tmp_path / "blend")
 
 
+def test_an_exported_file_is_averaged_with_a_run_that_went_on_from_it(run, data, tmp_path):
+    export(run, served := tmp_path / "served.onnx")
+    mine = tmp_path / "mine"
+    train(replace(TINY, epochs=1, learning_rate=1e-9), Sources(data, weights=served), mine)
+    blend({served: 0.5, mine: 0.5}, tmp_path / "both")
+    one, both = (load_run(folder)[1].eval() for folder in (mine, tmp_path / "both"))
+    pictures = torch.rand(2, 1, 64, 64) * 255
+    torch.testing.assert_close(both(pictures).view, one(pictures).view, atol=0.05, rtol=0.05)
+    train(replace(TINY, network="hipnet-small", epochs=1), Sources(data), small := tmp_path / "small")
+    with pytest.raises(ValueError, match="hipnet-small cannot go on from"):
+        blend({served: 0.5, small: 0.5}, tmp_path / "worse")
+
+
 def test_export_reads_and_carries_its_spec(run, data, tmp_path):
     out = tmp_path / "tiny.onnx"
     export(run, out)
