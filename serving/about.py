@@ -32,7 +32,7 @@ def about(settings: Settings) -> dict[str, Any]:
         "trained_on": spec.trained_on,
         "input": [spec.input_height, spec.input_width],
         "thresholds": asdict(spec.thresholds),
-        "temperatures": asdict(spec.temperatures),
+        "temperatures": {**asdict(spec.temperatures), "gsus_of_two": spec.gsus_of_two},
         "grade_rules": asdict(GradeRules()),
         "views": [str(view) for view in VIEWS],
         "structures": list(STRUCTURE_NAMES),

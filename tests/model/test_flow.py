@@ -107,6 +107,22 @@ def test_the_capsule_distance_of_a_level_neck():
     assert values["capsule_sagitta"].value > 0
 
 
+def test_a_ragged_outline_is_not_the_capsules_shape():
+    """A capsule that falls evenly from 110 to 150, and the same with waves of 0.8 mm on it."""
+    even, ragged = np.zeros((2, 256, 256), np.uint8)
+    for x in range(20, 221):
+        top = 90 + 0.27 * x
+        even[round(top) : 150, x] = 9
+        ragged[round(top + 4 * np.sin(x / 4)) : 150, x] = 9
+    points = {"head_neck_junction": (100, 150), "capsule_insertion": (220, 150)}
+    for labels in (even, ragged):
+        labels[150:158, 100:221] = 8
+        findings = find(maps_of(labels, View.LONGITUDINAL, points), UNMOVED, SPEC)
+        told = {m.name: m.value for m in measure(findings, SCALED)}
+        assert abs(told["capsule_sagitta_ratio"]) < GradeRules().straight_ratio
+        assert told["capsule_distance"] == pytest.approx(33 * 0.2, abs=0.4)
+
+
 def test_a_capsule_distance_tells_its_spread_by_the_recess_confidence():
     findings = find(maps_of(*straight_joint()[::2], straight_joint()[1]), UNMOVED, SPEC)
     doubt = CapsuleSpread(0.4, 2.0, 3.0)
