@@ -12,6 +12,7 @@ from torch import Tensor
 
 from model.anatomy import LANDMARKS, STRUCTURE_NAMES
 from model.network.hipnet import HipNet, Logits
+from model.network.pair import Pair
 from model.network.served import decode_landmarks, grade_probabilities
 from model.spec import CapsuleSpread, Temperatures
 from training.evaluation.score import FrameScore
@@ -46,7 +47,7 @@ class _Collected:
     misses: Tensor
 
 
-def fit_temperatures(network: HipNet, examples: tuple[Example, ...]) -> Temperatures:
+def fit_temperatures(network: HipNet | Pair, examples: tuple[Example, ...]) -> Temperatures:
     """The temperatures of least negative log likelihood on a calibration split; 1 where nothing speaks to it."""
     if not examples:
         return Temperatures()
@@ -107,7 +108,7 @@ def _best(logits: Tensor, truth: Tensor, probabilities: Callable[[Tensor], Tenso
     return float(_GRID[int(np.argmin(losses))])
 
 
-def _collect(network: HipNet, examples: tuple[Example, ...]) -> _Collected:
+def _collect(network: HipNet | Pair, examples: tuple[Example, ...]) -> _Collected:
     network.eval()
     parts: list[tuple[Tensor, ...]] = []
     picker = torch.Generator().manual_seed(0)

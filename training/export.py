@@ -16,8 +16,9 @@ from torch import Tensor
 
 from datasets.sample import Sample
 from datasets.split import read_split
-from datasets.store import Store, open_store
+from datasets.store import open_store
 from model.network.hipnet import HipNet
+from model.network.pair import Pair
 from model.network.served import ServedNetwork
 from model.reading import Reader
 from model.runtime import Session
@@ -27,6 +28,7 @@ from training.abstain import OPEN, fit_thresholds
 from training.calibrate import fit_capsule_spread, fit_centroid_spread, fit_gsus_of_two, fit_temperatures
 from training.evaluation.score import score_frame
 from training.feed import load_examples
+from training.half import keep_in_half
 from training.networks import OURS
 from training.quantise import FRAMES, quantise
 from training.recipe import Recipe
@@ -41,22 +43,26 @@ class ParityError(ValueError):
     """The exported graph does not say what the network says."""
 
 
-def export(run: Path, out: Path) -> None:
+def export(run: Path, out: Path, beside: Path | None = None) -> None:
     """Calibrates the run's best network, exports it, checks torch against onnxruntime, and writes the file.
 
-    Raises ValueError where the run is unfinished, its data set is gone or its network a peer's, ParityError where the
-    graphs differ.
+    With another run `beside` it the file says the mean of both networks; it is calibrated on the first one's split and
+    keeps its weights in half precision. Raises ValueError where a run is unfinished, its data set is gone, its network
+    a peer's, or the two do not fit together, ParityError where the graphs differ.
     """
-    recipe, network = load_run(run)
-    if not isinstance(network, HipNet):
-        raise ValueError(f"{run} trained {recipe.network}, which locates structures only: it cannot be served")
-    sources = Sources.of(run)
-    store = open_store(sources.data)
+    recipe, network = _ours(run)
+    both: HipNet | Pair = network if beside is None else Pair(_fitting(beside, run, recipe), network)
+    store = open_store(Sources.of(run).data)
     split = read_split(run / SPLIT, store)
-    temperatures = fit_temperatures(network, load_examples(store, split.calibration, recipe.input_px))
-    trained_on = _told([(len(split.train), store), *((len(s), s) for s in map(open_store, sources.extra))])
-    spec = replace(_plain_spec(recipe, trained_on), temperatures=temperatures)
-    with _without_thresholds(network, spec) as session:
+    temperatures = fit_temperatures(both, load_examples(store, split.calibration, recipe.input_px))
+    runs = [run] if beside is None else [beside, run]
+    spec = replace(
+        _plain_spec(recipe, "; and the other network: ".join(map(_learnt_from, runs))),
+        name=recipe.name if beside is None else f"{recipe.name}-pair",
+        temperatures=temperatures,
+        network="+".join(read_recipe(one).network for one in runs),
+    )
+    with _without_thresholds(both, spec) as session:
         reader = Reader(session)
         scores = tuple(score_frame(i, store.sample(i), reader) for i in split.calibration)
         grades = _grades_of_two(session, (store.sample(i) for i in split.calibration))
@@ -67,13 +73,41 @@ def export(run: Path, out: Path) -> None:
         capsule_spread=fit_capsule_spread(scores),
         gsus_of_two=round(fit_gsus_of_two(*grades), 3),
     )
-    write_network(network, spec, out)
+    write_network(both, spec, out)
+    if beside is not None:
+        keep_in_half(out)
     sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {temperatures}, of two looks {spec.gsus_of_two}, ")
     sys.stderr.write(f"{spec.thresholds}, centroid spread {spec.centroid_spread}, {spec.capsule_spread}\n")
 
 
+def _ours(run: Path) -> tuple[Recipe, HipNet]:
+    recipe, network = load_run(run)
+    if not isinstance(network, HipNet):
+        raise ValueError(f"{run} trained {recipe.network}, which locates structures only: it cannot be served")
+    return recipe, network
+
+
+def _fitting(beside: Path, run: Path, recipe: Recipe) -> HipNet:
+    """The other run's network, of the same input and without a look at what calibrates."""
+    other, network = _ours(beside)
+    if other.input_px != recipe.input_px:
+        raise ValueError(f"{beside} sees {other.input_px} pixels and {run} {recipe.input_px}: they see one picture")
+    here, there = ((Sources.of(one).data, (one / SPLIT).read_bytes()) for one in (beside, run))
+    if here[0] == there[0] and here[1] != there[1]:
+        raise ValueError(f"{beside} learnt from frames that {run} is calibrated on: split their data alike")
+    return network
+
+
+def _learnt_from(run: Path) -> str:
+    """What a run learnt from. Each set once, though it may be mixed in several times."""
+    sources = Sources.of(run)
+    store = open_store(sources.data)
+    parts = [(len(read_split(run / SPLIT, store).train), store), *((len(s), s) for s in map(open_store, sources.extra))]
+    return "; ".join(dict.fromkeys(f"{count} frames: {store.provenance}" for count, store in parts))
+
+
 @contextmanager
-def _without_thresholds(network: HipNet, spec: NetworkSpec) -> Iterator[Session]:
+def _without_thresholds(network: HipNet | Pair, spec: NetworkSpec) -> Iterator[Session]:
     """The network as it will be served, but that it withholds nothing."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "open.onnx"
@@ -99,11 +133,6 @@ def export_int8(run: Path, out: Path) -> None:
     sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB\n")
 
 
-def _told(parts: list[tuple[int, Store]]) -> str:
-    """Each set once, though it may be mixed in several times."""
-    return "; ".join(dict.fromkeys(f"{count} frames: {store.provenance}" for count, store in parts))
-
-
 def exported(run: Path) -> Path:
     """The ONNX file of a run's best network, exported where it is missing or older than the network."""
     out = run / "network.onnx"
@@ -112,7 +141,7 @@ def exported(run: Path) -> Path:
     return out
 
 
-def write_network(network: HipNet, spec: NetworkSpec, out: Path) -> None:
+def write_network(network: HipNet | Pair, spec: NetworkSpec, out: Path) -> None:
     """One ONNX file of a network with its spec. Raises ParityError where onnxruntime says otherwise than torch."""
     served = ServedNetwork(network, spec.temperatures).eval()
     example = torch.zeros(2, spec.input_height, spec.input_width, dtype=torch.uint8)

@@ -54,7 +54,9 @@ def _layers(graph: onnx.GraphProto) -> dict[str, tuple[Tensor, Tensor]]:
             continue
         scope, _, module = _module_of(node.name).partition(".")
         if scope != _SCOPE or not all(name in held for name in node.input[1:]):
-            raise ValueError(f"{node.name} holds no plain weights: an INT8 file cannot be learnt on from")
+            raise ValueError(
+                f"{node.name} holds no plain weights: an INT8 file or one of two networks cannot be learnt on from"
+            )
         weight, bias = (held[name] for name in node.input[1:3])
         found[module] = weight, bias
     return found

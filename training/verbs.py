@@ -45,6 +45,9 @@ def train(
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="ONNX file to write.")],
+    beside: Annotated[
+        Path | None, typer.Option("--with", help="Another run: the file says the mean of both, in twice the time.")
+    ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Smaller and quicker: INT8 convolutions.")] = False,
 ) -> None:
     """One self-contained ONNX file of a run's best network.  Example: hipsono export runs/starter -o hip.onnx"""
@@ -52,7 +55,12 @@ def export(
     from training.export import export as write
     from training.export import export_int8
 
-    (export_int8 if int8 else write)(run, out)
+    if not int8:
+        write(run, out, beside)
+    elif beside is None:
+        export_int8(run, out)
+    else:
+        raise ValueError("--int8 is of one network: leave --with out")
 
 
 @app.command()

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.network.hipnet import HipNet
+from model.network.pair import Pair
 from model.spec import Temperatures
 
 _WINDOW_CELLS: Final = 3.0
@@ -14,9 +15,9 @@ _WINDOW_CELLS: Final = 3.0
 
 
 class ServedNetwork(nn.Module):
-    """Wraps a HipNet with calibration and decoding. Outputs are those of model.spec, in its order."""
+    """Wraps a HipNet or two with calibration and decoding. Outputs are those of model.spec, in its order."""
 
-    def __init__(self, network: HipNet, temperatures: Temperatures) -> None:
+    def __init__(self, network: HipNet | Pair, temperatures: Temperatures) -> None:
         super().__init__()
         self.network = network
         self.temperatures = temperatures

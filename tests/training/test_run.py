@@ -234,6 +234,19 @@ def test_export_reads_and_carries_its_spec(run, data, tmp_path):
     assert "phantoms" in (tmp_path / "report" / "report.html").read_text()
 
 
+def test_two_runs_are_exported_as_one_file(run, data, tmp_path):
+    export(run, tmp_path / "both.onnx", beside=run)
+    export(run, tmp_path / "one.onnx")
+    both, one = (Session(tmp_path / f"{name}.onnx", threads=1) for name in ("both", "one"))
+    assert (both.spec.name, both.spec.network) == ("tiny-pair", "hipnet+hipnet")
+    assert both.spec.trained_on.split("; and the other network: ") == [one.spec.trained_on] * 2
+    picture = np.random.default_rng(0).integers(0, 256, (both.spec.input_height, both.spec.input_width), np.uint8)
+    assert (both.run(picture).labels == one.run(picture).labels).mean() > 0.98
+    train(replace(TINY, epochs=1, seed=TINY.seed + 1), Sources(data), tmp_path / "anew")
+    with pytest.raises(ValueError, match="split their data alike"):
+        export(run, tmp_path / "both.onnx", beside=tmp_path / "anew")
+
+
 def test_an_exported_graph_is_standard_and_of_known_shapes(network_file):
     """Providers other than the processor's refuse shapes that are computed at run time."""
     graph = onnx.load(str(network_file))

@@ -1,0 +1,26 @@
+"""A file's weights in half precision: half its size, the same computing."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+_LARGE: Final = 256
+"""Numbers of a tensor that is worth it."""
+
+
+def keep_in_half(path: Path) -> None:
+    """Large weights of an ONNX file as float16, which onnxruntime widens again once, when it opens the file."""
+    graph = onnx.load(path)
+    for one in graph.graph.initializer:
+        name, values = one.name, numpy_helper.to_array(one)
+        if values.dtype == np.float32 and values.size >= _LARGE:
+            one.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+            widen = onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT)
+            graph.graph.node.insert(0, widen)
+    onnx.checker.check_model(graph)
+    partial = path.with_suffix(".half")
+    onnx.save(graph, str(partial))
+    partial.replace(path)
