@@ -7,7 +7,7 @@ LABEL  := .venv-label
 BIN    := $(DEV)/bin
 PORT   ?= 8000
 
-.PHONY: demo test check format bench soak starter-model real-sets yardstick peers ablation realism trial constraints clean help
+.PHONY: demo test check format bench soak starter-model careful-model real-sets yardstick peers ablation realism trial constraints clean help
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -75,6 +75,21 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	$(call phantoms,data/exam,2000,2000000)
 	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter6/report
 
+careful-model: $(DEV)/.done  ## runs/careful.onnx: two networks in one file, both on from the served one (about four hours on two cores); needs make real-sets
+	@test -n "$(wildcard data/real/*-train/dataset.json)" || { echo "no real frames to learn from: make real-sets HIPSONO_DATA=folder"; false; }
+	$(call phantoms,data/border,8000,80000)
+	$(ON_FROM_SERVED) training/recipes/gentle.toml --data data/border -o runs/gentle
+	$(ON_FROM_SERVED) training/recipes/border.toml --data data/border -o runs/border
+	test -f runs/wide/best.pt || { rm -rf runs/wide && $(BIN)/python -m training.blend model/weights/starter.onnx=0.4 runs/gentle=0.3 runs/border=0.3 -o runs/wide; }
+	$(call phantoms,data/wide,9000,70000)
+	$(ON_FROM_SERVED) training/recipes/lite0.toml --data data/wide -o runs/lite0
+	$(BIN)/hipsono train training/recipes/warp.toml --data data/wide --weights runs/lite0 $(VESSELS_THRICE) -o runs/warp --resume
+	test -f runs/lite/best.pt || { rm -rf runs/lite && $(BIN)/python -m training.blend runs/lite0=0.5 runs/warp=0.5 -o runs/lite; }
+	$(call phantoms,data/next,8000,88000)
+	$(BIN)/hipsono train training/recipes/lite0-on.toml --data data/next --weights runs/lite $(VESSELS_THRICE) -o runs/lite-on --resume
+	test -f runs/lite-half/best.pt || { rm -rf runs/lite-half && $(BIN)/python -m training.blend runs/lite=0.5 runs/lite-on=0.5 -o runs/lite-half; }
+	$(BIN)/hipsono export runs/lite-half --with runs/wide -o runs/careful.onnx
+
 # folder, count, first seed, options: phantoms; a folder that an interrupted run left without its last file is begun again
 define phantoms
 	test -f $(1)/dataset.json || { rm -rf $(1) && $(BIN)/hipsono phantom -n $(2) --seed $(3) $(4) -o $(1); }
@@ -88,6 +103,7 @@ endef
 # patterns: the sets they match, each mixed in as often as it is named
 extra = $(foreach set,$(wildcard $(1)),--extra $(set))
 VESSELS_THRICE = $(call extra,data/real/regional-train data/real/regional-train data/real/*-train)
+ON_FROM_SERVED = $(BIN)/hipsono train --resume --weights model/weights/starter.onnx $(VESSELS_THRICE)
 
 real-sets: $(DEV)/.done  ## real frames as data sets, four fifths to learn from and a fifth held back: make real-sets HIPSONO_DATA=folder
 	$(call real_set,regional,regional-anaesthesia/images,--masks $(HIPSONO_DATA)/regional-anaesthesia/masks --classes 2=vessel)

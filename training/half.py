@@ -7,6 +7,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from datasets.whole import write_whole
+
 _LARGE: Final = 256
 """Numbers of a tensor that is worth it."""
 
@@ -21,6 +23,4 @@ def keep_in_half(path: Path) -> None:
             widen = onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT)
             graph.graph.node.insert(0, widen)
     onnx.checker.check_model(graph)
-    partial = path.with_suffix(".half")
-    onnx.save(graph, str(partial))
-    partial.replace(path)
+    write_whole(path, graph.SerializeToString())
