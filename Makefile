@@ -88,7 +88,7 @@ careful-model: $(DEV)/.done  ## runs/careful.onnx: two networks in one file, bot
 	$(call phantoms,data/next,8000,88000)
 	$(BIN)/hipsono train training/recipes/lite0-on.toml --data data/next --weights runs/lite $(VESSELS_THRICE) -o runs/lite-on --resume
 	test -f runs/lite-half/best.pt || { rm -rf runs/lite-half && $(BIN)/python -m training.blend runs/lite=0.5 runs/lite-on=0.5 -o runs/lite-half; }
-	$(BIN)/hipsono export runs/lite-half --with runs/wide -o runs/careful.onnx
+	$(BIN)/hipsono export runs/lite-half --with runs/wide --half -o runs/careful.onnx
 
 # folder, count, first seed, options: phantoms; a folder that an interrupted run left without its last file is begun again
 define phantoms

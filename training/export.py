@@ -29,7 +29,7 @@ from training.calibrate import fit_capsule_spread, fit_centroid_spread, fit_gsus
 from training.evaluation.score import score_frame
 from training.feed import load_examples
 from training.half import keep_in_half
-from training.networks import OURS
+from training.networks import BESIDE, OURS
 from training.quantise import FRAMES, quantise
 from training.recipe import Recipe
 from training.run_folder import BEST, SPLIT, Sources, load_run, read_recipe
@@ -43,12 +43,12 @@ class ParityError(ValueError):
     """The exported graph does not say what the network says."""
 
 
-def export(run: Path, out: Path, beside: Path | None = None) -> None:
+def export(run: Path, out: Path, beside: Path | None = None, *, half: bool = False) -> None:
     """Calibrates the run's best network, exports it, checks torch against onnxruntime, and writes the file.
 
-    With another run `beside` it the file says the mean of both networks; it is calibrated on the first one's split and
-    keeps its weights in half precision. Raises ValueError where a run is unfinished, its data set is gone, its network
-    a peer's, or the two do not fit together, ParityError where the graphs differ.
+    With another run `beside` it the file says the mean of both networks, calibrated on the first one's split. `half`
+    keeps the weights in half precision: half the size, the same computing. Raises ValueError where a run is unfinished,
+    its data set is gone, its network a peer's, or the two do not fit together, ParityError where the graphs differ.
     """
     recipe, network = _ours(run)
     both: HipNet | Pair = network if beside is None else Pair(_fitting(beside, run, recipe), network)
@@ -60,7 +60,7 @@ def export(run: Path, out: Path, beside: Path | None = None) -> None:
         _plain_spec(recipe, "; and the other network: ".join(map(_learnt_from, runs))),
         name=recipe.name if beside is None else f"{recipe.name}-pair",
         temperatures=temperatures,
-        network="+".join(read_recipe(one).network for one in runs),
+        network=BESIDE.join(read_recipe(one).network for one in runs),
     )
     with _without_thresholds(both, spec) as session:
         reader = Reader(session)
@@ -74,7 +74,7 @@ def export(run: Path, out: Path, beside: Path | None = None) -> None:
         gsus_of_two=round(fit_gsus_of_two(*grades), 3),
     )
     write_network(both, spec, out)
-    if beside is not None:
+    if half:
         keep_in_half(out)
     sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {temperatures}, of two looks {spec.gsus_of_two}, ")
     sys.stderr.write(f"{spec.thresholds}, centroid spread {spec.centroid_spread}, {spec.capsule_spread}\n")
@@ -103,7 +103,8 @@ def _learnt_from(run: Path) -> str:
     sources = Sources.of(run)
     store = open_store(sources.data)
     parts = [(len(read_split(run / SPLIT, store).train), store), *((len(s), s) for s in map(open_store, sources.extra))]
-    return "; ".join(dict.fromkeys(f"{count} frames: {store.provenance}" for count, store in parts))
+    taught = [f"the answers of {len(sources.teachers)} networks to these"] if sources.teachers else []
+    return "; ".join(dict.fromkeys([*(f"{count} frames: {store.provenance}" for count, store in parts), *taught]))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +24,10 @@ from training.progress import EpochFigures, say, write_progress
 from training.recipe import Recipe
 from training.run_folder import BEST, LAST, SOURCES, SPLIT, Sources, hold_recipe, save_whole
 from training.run_state import RunState, begin, keep, take_up
+from training.teacher import agreement_loss, load_teacher
 
 _FRACTIONS = (0.9, 0.05, 0.05)
+_Objective = Callable[[torch.nn.Module, Batch], torch.Tensor]
 
 
 def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, device: str = "cpu") -> None:
@@ -48,14 +51,16 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     if len(training.main) < recipe.batch_size or not validation:
         counts = f"{len(training.main)} training and {len(validation)} validation frames"
         raise ValueError(f"{sources.data} gives {counts}: too few")
+    teacher = load_teacher(sources.teachers, recipe)
     state = begin(recipe, training, None if begun else sources.weights, place)
     if begun:
         take_up(state, run / LAST, place)
+    objective = _objective(recipe, teacher, place)
     counts = f"{len(training.main)} training and {len(training.extra)} extra, {len(validation)} validation frames"
     say(f"{counts}; epoch {state.epoch} of {recipe.epochs}")
     while state.epoch < recipe.epochs and not _ended(state, recipe):
         started = time.monotonic()
-        loss = _train_epoch(state, training, recipe, place)
+        loss = _train_epoch(state, training, recipe, objective)
         settle(state.average, training, recipe.batch_size, place)
         figures = validate(state.average.module, validation, recipe, place)
         state.spent_minutes += (time.monotonic() - started) / 60
@@ -117,7 +122,7 @@ def load_mix(store: Store, rows: tuple[int, ...], extra: tuple[Path, ...], recip
     return Mix(main, tuple(examples), recipe.extra_share, recipe.steps, *covers)
 
 
-def _train_epoch(state: RunState, training: Mix, recipe: Recipe, place: torch.device) -> float:
+def _train_epoch(state: RunState, training: Mix, recipe: Recipe, objective: _Objective) -> float:
     torch.manual_seed(recipe.seed * 10_007 + state.epoch)
     state.network.train()
     steps = training.steps(recipe.batch_size)
@@ -125,7 +130,7 @@ def _train_epoch(state: RunState, training: Mix, recipe: Recipe, place: torch.de
     total = 0.0
     console = Console(stderr=True)
     for batch in track(feed, f"epoch {state.epoch + 1}", steps, console=console, disable=not sys.stderr.isatty()):
-        total += _step(state, batch.to(place), recipe, place)
+        total += _step(state, batch, objective)
     if not np.isfinite(total):
         raise ValueError(f"the loss is {total} in epoch {state.epoch + 1}: lower learning_rate in the recipe")
     return total / steps
@@ -136,10 +141,29 @@ def settle(network: torch.nn.Module, training: Mix, batch_size: int, place: torc
     update_bn((channels_last(pictures.to(place)) for pictures in settling_pictures(training, batch_size)), network)
 
 
-def _step(state: RunState, batch: Batch, recipe: Recipe, place: torch.device) -> float:
-    with precision(place):
-        logits = state.network(channels_last(batch.pictures))
-    loss = total_loss(logits, batch.target, recipe.losses)
+def _objective(recipe: Recipe, teacher: torch.nn.Module | None, place: torch.device) -> _Objective:
+    """The loss of a network on a batch: against the truth, and in the recipe's share against a teacher's answers."""
+    if teacher is not None:
+        teacher.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        moved = batch.to(place)
+        pictures = channels_last(moved.pictures)
+        with precision(place):
+            logits = network(pictures)
+        true = total_loss(logits, moved.target, recipe.losses)
+        if teacher is None:
+            return true
+        with precision(place), torch.no_grad():
+            told = teacher(pictures)
+        taught = agreement_loss(logits, told, moved.target, recipe.losses)
+        return torch.lerp(true, taught, recipe.taught_share)
+
+    return loss
+
+
+def _step(state: RunState, batch: Batch, objective: _Objective) -> float:
+    loss = objective(state.network, batch)
     state.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)

@@ -23,6 +23,9 @@ OURS: Final[dict[str, Callable[[bool], HipNet]]] = {
 }
 """Our network, by encoder and decoder; each takes whether to begin with ImageNet's weights."""
 
+BESIDE: Final = "+"
+"""Between the names of two networks in one file."""
+
 NORMALISED: Final[dict[str, Callable[[bool], HipNet]]] = {
     "hipnet-as-shown": lambda pretrained: HipNet(pretrained, normalise=as_shown),
     "hipnet-percentiles": lambda pretrained: HipNet(pretrained, normalise=between_percentiles),

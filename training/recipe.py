@@ -28,7 +28,8 @@ class Recipe:
     covers a frame, `fade_share` how often one of its structures is filled with the tissue beside it (training.texture),
     `warp_share` how often a frame's anatomy is bent (training.warp), `style_share` how often a batch's styles are mixed
     (training.style). `closer_share` of the frames are learnt from as a closer look sees them (model.closer).
-    `pretrained` begins the encoder with ImageNet's weights, also where the rest goes on from an
+    `taught_share` of the loss is how far the network is from a teacher's answers (training.teacher), the rest how far
+    from the truth. `pretrained` begins the encoder with ImageNet's weights, also where the rest goes on from an
     exported file; the encoder learns at `encoder_rate` times the learning rate.
     """
 
@@ -56,6 +57,7 @@ class Recipe:
     fade_share: float = 0.0
     warp_share: float = 0.0
     closer_share: float = 0.0
+    taught_share: float = 0.0
     losses: LossWeights = LossWeights()
 
     def __post_init__(self) -> None:
@@ -64,8 +66,8 @@ class Recipe:
         if not 0 <= self.extra_share <= 0.5:
             raise ValueError(f"extra_share is between 0 and 0.5, got {self.extra_share}")
         shares = (self.veil_share, self.bend_share, self.style_share, self.fade_share, self.warp_share)
-        if not all(0 <= share <= 1 for share in (*shares, self.closer_share)):
-            raise ValueError("veil, bend, style, fade, warp and closer_share are between 0 and 1")
+        if not all(0 <= share <= 1 for share in (*shares, self.closer_share, self.taught_share)):
+            raise ValueError("veil, bend, style, fade, warp, closer and taught_share are between 0 and 1")
         if not 0 < self.encoder_rate <= 1:
             raise ValueError(f"encoder_rate is above 0 and at most 1, got {self.encoder_rate}")
         if self.steps < 0 or self.frames < 0:

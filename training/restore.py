@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from model.spec import METADATA_KEY, NetworkSpec
+from training.networks import BESIDE
 
 _LEAST_VARIANCE: Final = 1e-8
 """Of a channel that says nothing."""
@@ -43,23 +44,30 @@ def read_onnx(path: Path) -> Exported:
     spec = {one.key: one.value for one in model.metadata_props}.get(METADATA_KEY)
     if spec is None:
         raise ValueError("`hipsono export` did not write it")
-    return Exported(NetworkSpec.from_json(spec).network, _layers(model.graph))
+    network = NetworkSpec.from_json(spec).network
+    if BESIDE in network:
+        raise ValueError(f"it holds two networks ({network}): only a file of one can be learnt on from")
+    return Exported(network, _layers(model.graph))
 
 
 def _layers(graph: onnx.GraphProto) -> dict[str, tuple[Tensor, Tensor]]:
     held = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+    held |= {node.output[0]: held[node.input[0]].float() for node in graph.node if _widens(node, held)}
     found = {}
     for node in graph.node:
         if node.op_type not in ("Conv", "Gemm"):
             continue
         scope, _, module = _module_of(node.name).partition(".")
         if scope != _SCOPE or not all(name in held for name in node.input[1:]):
-            raise ValueError(
-                f"{node.name} holds no plain weights: an INT8 file or one of two networks cannot be learnt on from"
-            )
+            raise ValueError(f"{node.name} holds no plain weights: an INT8 file cannot be learnt on from")
         weight, bias = (held[name] for name in node.input[1:3])
         found[module] = weight, bias
     return found
+
+
+def _widens(node: onnx.NodeProto, held: dict[str, Tensor]) -> bool:
+    """Whether the node takes weights kept in half precision (training.half)."""
+    return node.op_type == "Cast" and node.input[0] in held
 
 
 def graft(exported: Exported, network: nn.Module) -> Exported:

@@ -24,21 +24,29 @@ SOURCES: Final = "sources.json"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The data set a run is trained and validated on, others of which a share is mixed in, and what it starts from."""
+    """The data set a run is trained and validated on, others of which a share is mixed in, what it starts from, and the
+    runs that teach it."""
 
     data: Path
     extra: tuple[Path, ...] = ()
     weights: Path | None = None
+    teachers: tuple[Path, ...] = ()
 
     def to_json(self) -> str:
-        folders = {"data": str(self.data.resolve()), "extra": [str(folder.resolve()) for folder in self.extra]}
-        return json.dumps({**folders, "weights": self.weights and str(self.weights.resolve())}, indent=1)
+        held = {
+            "data": str(self.data.resolve()),
+            "extra": [str(folder.resolve()) for folder in self.extra],
+            "weights": self.weights and str(self.weights.resolve()),
+            "teachers": [str(folder.resolve()) for folder in self.teachers],
+        }
+        return json.dumps(held, indent=1)
 
     @classmethod
     def of(cls, run: Path) -> "Sources":
         """What a run was made of."""
         raw = json.loads((run / SOURCES).read_text())
-        return cls(Path(raw["data"]), tuple(map(Path, raw["extra"])), raw["weights"] and Path(raw["weights"]))
+        teachers = tuple(map(Path, raw.get("teachers", ())))
+        return cls(Path(raw["data"]), tuple(map(Path, raw["extra"])), raw["weights"] and Path(raw["weights"]), teachers)
 
 
 def read_recipe(run: Path) -> Recipe:

@@ -31,6 +31,9 @@ def train(
     weights: Annotated[
         Path | None, typer.Option(help="Run folder, or exported ONNX file, whose network to start from.")
     ] = None,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Run to learn from at the recipe's taught_share; of two, their mean.")
+    ] = None,
 ) -> None:
     """Train a network.  Example: hipsono train training/recipes/starter.toml --data data/starter -o runs/starter"""
     need_training()
@@ -38,7 +41,8 @@ def train(
     from training.recipe import load_recipe
     from training.run_folder import Sources
 
-    run(load_recipe(recipe), Sources(data, tuple(extra or ()), weights), out, resume=resume, device=device)
+    sources = Sources(data, tuple(extra or ()), weights, tuple(teacher or ()))
+    run(load_recipe(recipe), sources, out, resume=resume, device=device)
 
 
 @app.command()
@@ -48,6 +52,7 @@ def export(
     beside: Annotated[
         Path | None, typer.Option("--with", help="Another run: the file says the mean of both, in twice the time.")
     ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Half the size: weights kept in half precision.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Smaller and quicker: INT8 convolutions.")] = False,
 ) -> None:
     """One self-contained ONNX file of a run's best network.  Example: hipsono export runs/starter -o hip.onnx"""
@@ -56,11 +61,11 @@ def export(
     from training.export import export_int8
 
     if not int8:
-        write(run, out, beside)
-    elif beside is None:
+        write(run, out, beside, half=half)
+    elif beside is None and not half:
         export_int8(run, out)
     else:
-        raise ValueError("--int8 is of one network: leave --with out")
+        raise ValueError("--int8 is of one network and smaller than half: leave --with and --half out")
 
 
 @app.command()

@@ -48,7 +48,17 @@ def test_in_half_precision_it_is_half_as_large_and_says_the_same(networks, tmp_p
 
 def test_nothing_is_learnt_on_from_a_file_of_two(networks, tmp_path):
     first, second, spec = networks
-    write_network(Pair(first, second), spec, path := tmp_path / "pair.onnx")
-    keep_in_half(path)
+    write_network(Pair(first, second), replace(spec, network="hipnet+hipnet-small"), path := tmp_path / "pair.onnx")
     with pytest.raises(ValueError, match="two networks"):
         read_onnx(path)
+
+
+def test_weights_in_half_precision_are_learnt_on_from(networks, tmp_path):
+    network, _, spec = networks
+    write_network(network, spec, path := tmp_path / "one.onnx")
+    whole = read_onnx(path).layers
+    keep_in_half(path)
+    half = read_onnx(path).layers
+    assert whole.keys() == half.keys()
+    for name, (weight, _) in whole.items():
+        torch.testing.assert_close(half[name][0], weight, atol=1e-3, rtol=1e-3)
