@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datasets.phantom.generate import phantoms
-from datasets.store import open_store, write_store
+from datasets.store import open_store
 from model.network.hipnet import Logits
 from model.network.pair import Pair
 from training import loop
@@ -20,20 +19,6 @@ from training.teacher import agreement_loss, load_teacher
 
 TINY = replace(load_recipe(Path(loop.__file__).parent / "recipes" / "tiny.toml"), epochs=1)
 TAUGHT = replace(TINY, taught_share=0.9, seed=TINY.seed + 1)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "set"
-    write_store(phantoms(range(6_200_000, 6_200_040), workers=2), folder, provenance="phantoms", licence="none")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "teacher"
-    train(TINY, Sources(data), folder)
-    return folder
 
 
 @pytest.fixture
