@@ -7,7 +7,7 @@ LABEL  := .venv-label
 BIN    := $(DEV)/bin
 PORT   ?= 8000
 
-.PHONY: demo test check format bench soak starter-model careful-model real-sets yardstick peers ablation realism trial constraints clean help
+.PHONY: demo test check format bench soak starter-model real-sets yardstick peers ablation realism trial constraints clean help
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/'
@@ -51,44 +51,16 @@ $(LABEL)/.done: serving/bench/peers/requirements-label.txt
 bench: $(DEV)/.done $(PEERS)/.done $(LABEL)/.done  ## this server beside its floor and its peers, in one run (about ten minutes)
 	$(BIN)/hipsono bench --peers-python $(PEERS)/bin/python --peers-python $(LABEL)/bin/python
 
-starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about eight hours on two cores)
-	$(first_stage)
-	$(call phantoms,data/served,12000,0)
-	$(BIN)/hipsono train training/recipes/served.toml --data data/served --weights runs/starter \
-		$(call extra,data/real/*-train) -o runs/served --resume
-	test -f runs/blend/best.pt || { rm -rf runs/blend && $(BIN)/python -m training.blend runs/starter=0.25 runs/served=0.75 -o runs/blend; }
-	$(call phantoms,data/foreign,6000,20000)
-	$(BIN)/hipsono train training/recipes/foreign.toml --data data/foreign --weights runs/blend \
-		$(call extra,data/real/*-train) -o runs/foreign --resume
-	$(call phantoms,data/anatomy,6000,40000)
-	$(BIN)/hipsono train training/recipes/anatomy.toml --data data/anatomy --weights runs/foreign \
-		$(call extra,data/real/regional-train data/real/*-train) -o runs/anatomy --resume
-	test -f runs/starter4/best.pt || { rm -rf runs/starter4 && $(BIN)/python -m training.blend runs/foreign=0.5 runs/anatomy=0.5 -o runs/starter4; }
-	$(call phantoms,data/long,12000,40000)
-	$(BIN)/hipsono train training/recipes/long.toml --data data/long --weights runs/starter4 $(VESSELS_THRICE) -o runs/long --resume
-	$(BIN)/hipsono train training/recipes/sharp.toml --data data/long --weights runs/long $(VESSELS_THRICE) -o runs/sharp --resume
-	$(call phantoms,data/more,8000,60000)
-	$(BIN)/hipsono train training/recipes/shape.toml --data data/more --weights runs/sharp $(VESSELS_THRICE) -o runs/shape --resume
-	$(BIN)/hipsono train training/recipes/edges.toml --data data/more --weights runs/shape $(VESSELS_THRICE) -o runs/edges --resume
-	test -f runs/starter6/best.pt || { rm -rf runs/starter6 && $(BIN)/python -m training.blend runs/sharp=0.5 runs/edges=0.5 -o runs/starter6; }
-	$(BIN)/hipsono export runs/starter6 -o model/weights/starter.onnx
-	$(call phantoms,data/exam,2000,2000000)
-	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter6/report
-
-careful-model: $(DEV)/.done  ## runs/careful.onnx: two networks in one file, both on from the served one (about four hours on two cores); needs make real-sets
+starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about thirteen hours on two cores); needs make real-sets
 	@test -n "$(wildcard data/real/*-train/dataset.json)" || { echo "no real frames to learn from: make real-sets HIPSONO_DATA=folder"; false; }
-	$(call phantoms,data/border,8000,80000)
-	$(ON_FROM_SERVED) training/recipes/gentle.toml --data data/border -o runs/gentle
-	$(ON_FROM_SERVED) training/recipes/border.toml --data data/border -o runs/border
-	test -f runs/wide/best.pt || { rm -rf runs/wide && $(BIN)/python -m training.blend model/weights/starter.onnx=0.4 runs/gentle=0.3 runs/border=0.3 -o runs/wide; }
-	$(call phantoms,data/wide,9000,70000)
-	$(ON_FROM_SERVED) training/recipes/lite0.toml --data data/wide -o runs/lite0
-	$(BIN)/hipsono train training/recipes/warp.toml --data data/wide --weights runs/lite0 $(VESSELS_THRICE) -o runs/warp --resume
-	test -f runs/lite/best.pt || { rm -rf runs/lite && $(BIN)/python -m training.blend runs/lite0=0.5 runs/warp=0.5 -o runs/lite; }
-	$(call phantoms,data/next,8000,88000)
-	$(BIN)/hipsono train training/recipes/lite0-on.toml --data data/next --weights runs/lite $(VESSELS_THRICE) -o runs/lite-on --resume
-	test -f runs/lite-half/best.pt || { rm -rf runs/lite-half && $(BIN)/python -m training.blend runs/lite=0.5 runs/lite-on=0.5 -o runs/lite-half; }
-	$(BIN)/hipsono export runs/lite-half --with runs/wide --half -o runs/careful.onnx
+	$(first_stage)
+	$(to_starter6)
+	$(two_teachers)
+	$(call phantoms,data/taught,8000,100000)
+	$(call trained,taught,taught,runs/lite-half,$(VESSELS_THRICE) --teacher runs/wide --teacher runs/lite-half)
+	$(BIN)/hipsono export runs/taught --half -o model/weights/starter.onnx
+	$(call phantoms,data/exam,2000,2000000)
+	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/taught/report
 
 # folder, count, first seed, options: phantoms; a folder that an interrupted run left without its last file is begun again
 define phantoms
@@ -100,10 +72,57 @@ define first_stage
 	$(BIN)/hipsono train training/recipes/starter.toml --data data/starter -o runs/starter --resume
 endef
 
+# starters 1 to 6, eight and a half hours
+define to_starter6
+	$(call phantoms,data/served,12000,0)
+	$(call trained,served,served,runs/starter,$(REAL))
+	$(call averaged,runs/blend,runs/starter=0.25 runs/served=0.75)
+	$(call phantoms,data/foreign,6000,20000)
+	$(call trained,foreign,foreign,runs/blend,$(REAL))
+	$(call phantoms,data/anatomy,6000,40000)
+	$(call trained,anatomy,anatomy,runs/foreign,$(VESSELS_TWICE))
+	$(call averaged,runs/starter4,runs/foreign=0.5 runs/anatomy=0.5)
+	$(call phantoms,data/long,12000,40000)
+	$(call trained,long,long,runs/starter4,$(VESSELS_THRICE))
+	$(call trained,sharp,long,runs/long,$(VESSELS_THRICE))
+	$(call phantoms,data/more,8000,60000)
+	$(call trained,shape,more,runs/sharp,$(VESSELS_THRICE))
+	$(call trained,edges,more,runs/shape,$(VESSELS_THRICE))
+	$(call averaged,runs/starter6,runs/sharp=0.5 runs/edges=0.5)
+	test -f $(SIX) || $(BIN)/hipsono export runs/starter6 -o $(SIX)
+endef
+
+# kin of starter 6 (runs/wide), and a network of another encoder that begins under its decoder (runs/lite-half): four hours
+define two_teachers
+	$(call phantoms,data/border,8000,80000)
+	$(call trained,gentle,border,$(SIX),$(VESSELS_THRICE))
+	$(call trained,border,border,$(SIX),$(VESSELS_THRICE))
+	$(call averaged,runs/wide,$(SIX)=0.4 runs/gentle=0.3 runs/border=0.3)
+	$(call phantoms,data/wide,9000,70000)
+	$(call trained,lite0,wide,$(SIX),$(VESSELS_THRICE))
+	$(call trained,warp,wide,runs/lite0,$(VESSELS_THRICE))
+	$(call averaged,runs/lite,runs/lite0=0.5 runs/warp=0.5)
+	$(call phantoms,data/next,8000,88000)
+	$(call trained,lite0-on,next,runs/lite,$(VESSELS_THRICE))
+	$(call averaged,runs/lite-half,runs/lite=0.5 runs/lite0-on=0.5)
+endef
+
+# recipe, data, what to go on from, extra sets and teachers: a run of the recipe's name
+define trained
+	$(BIN)/hipsono train training/recipes/$(1).toml --data data/$(2) --weights $(3) $(4) -o runs/$(1) --resume
+endef
+
+# folder, shares: an average of runs, made once
+define averaged
+	test -f $(1)/best.pt || { rm -rf $(1) && $(BIN)/python -m training.blend $(2) -o $(1); }
+endef
+
 # patterns: the sets they match, each mixed in as often as it is named
 extra = $(foreach set,$(wildcard $(1)),--extra $(set))
+REAL = $(call extra,data/real/*-train)
+VESSELS_TWICE = $(call extra,data/real/regional-train data/real/*-train)
 VESSELS_THRICE = $(call extra,data/real/regional-train data/real/regional-train data/real/*-train)
-ON_FROM_SERVED = $(BIN)/hipsono train --resume --weights model/weights/starter.onnx $(VESSELS_THRICE)
+SIX := runs/starter6/network.onnx
 
 real-sets: $(DEV)/.done  ## real frames as data sets, four fifths to learn from and a fifth held back: make real-sets HIPSONO_DATA=folder
 	$(call real_set,regional,regional-anaesthesia/images,--masks $(HIPSONO_DATA)/regional-anaesthesia/masks --classes 2=vessel)
