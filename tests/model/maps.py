@@ -3,12 +3,15 @@
 import numpy as np
 
 from model.anatomy import POINT_LANDMARK_NAMES, VIEWS, View
+from model.frame import Frame, whole_frame
 from model.geometry import Placement
 from model.runtime import Maps
 from model.spec import NetworkSpec
 
 SPEC = NetworkSpec("hand", "1", "nothing", 256, 256)
 UNMOVED = Placement(0, 0, 1.0, 1.0, 0, 0)
+GREY = np.zeros((256, 256), np.uint8)
+SCALED = Frame(GREY, regions=whole_frame(256, 256, (0.2, 0.2)), age_years=10)
 
 
 def maps_of(labels, view, points=None, gsus=(0.02, 0.08, 0.85, 0.05), confidence=0.95):
@@ -40,3 +43,14 @@ def straight_joint():
     labels[150:158, 20:100] = 7
     points = {"head_neck_junction": (100, 150), "capsule_insertion": (220, 150), "acetabular_rim": (20, 150)}
     return labels, points, View.LONGITUDINAL
+
+
+def transverse():
+    """A vein left of an artery, tendon below, bone at row 200 with summits at x 60 and 180."""
+    labels = np.zeros((256, 256), np.uint8)
+    labels[200:208, 30:90] = 3
+    labels[200:208, 150:210] = 1
+    disc(labels, (90, 180), 14, 2)
+    disc(labels, (80, 100), 20, 4)
+    disc(labels, (30, 100), 20, 5)
+    return labels, {"aiis": (180, 200), "iliopectineal_eminence": (60, 200)}, View.ILIOPECTINEAL
