@@ -51,16 +51,19 @@ $(LABEL)/.done: serving/bench/peers/requirements-label.txt
 bench: $(DEV)/.done $(PEERS)/.done $(LABEL)/.done  ## this server beside its floor and its peers, in one run (about ten minutes)
 	$(BIN)/hipsono bench --peers-python $(PEERS)/bin/python --peers-python $(LABEL)/bin/python
 
-starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about thirteen hours on two cores); needs make real-sets
+starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about fifteen hours on two cores); needs make real-sets
 	@test -n "$(wildcard data/real/*-train/dataset.json)" || { echo "no real frames to learn from: make real-sets HIPSONO_DATA=folder"; false; }
 	$(first_stage)
 	$(to_starter6)
 	$(two_teachers)
 	$(call phantoms,data/taught,8000,100000)
 	$(call trained,taught,taught,runs/lite-half,$(VESSELS_THRICE) --teacher runs/wide --teacher runs/lite-half)
-	$(BIN)/hipsono export runs/taught --half -o model/weights/starter.onnx
+	$(call phantoms,data/taught-on,8000,110000)
+	$(call trained,taught-on,taught-on,runs/taught,$(VESSELS_THRICE) --teacher runs/wide --teacher runs/taught)
+	$(call averaged,runs/starter7,runs/taught=0.5 runs/taught-on=0.5)
+	$(BIN)/hipsono export runs/starter7 --half -o model/weights/starter.onnx
 	$(call phantoms,data/exam,2000,2000000)
-	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/taught/report
+	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter7/report
 
 # folder, count, first seed, options: phantoms; a folder that an interrupted run left without its last file is begun again
 define phantoms

@@ -31,7 +31,7 @@ class SpecError(ValueError):
 class Thresholds:
     """Below these confidences (0..1) a result is withheld, with the reason."""
 
-    view: float = 0.75
+    view: float = 0.9
     structure: float = 0.35
     landmark: float = 0.3
     grade: float = 0.4

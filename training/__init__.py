@@ -7,6 +7,7 @@ augment     draw, then apply: image, mask and points by the same draw
 texture     foreign texture, bent greys and lost structures; style mixes looks within the network
 warp        anatomy bent smoothly
 losses      structures with partial labels, landmarks, view, ordinal grade
+teacher     what other networks say of the same frames, learnt beside the truth
 loop        the training loop, readable top to bottom
 run_state   what changes while a run goes on: begun, kept, taken up again
 restore     an exported file taken back into training
