@@ -19,6 +19,14 @@ from pydicom.uid import (
 Build = Callable[..., bytes]
 
 
+def palette_tags(entries: np.ndarray, first: int = 0) -> dict:
+    tags = {}
+    for colour, column in zip(("Red", "Green", "Blue"), entries.T, strict=True):
+        tags[f"{colour}PaletteColorLookupTableDescriptor"] = [len(entries), first, 16]
+        tags[f"{colour}PaletteColorLookupTableData"] = column.astype("<u2").tobytes()
+    return tags
+
+
 def region_item(x0=0, y0=0, x1=39, y1=39, dx=0.01, dy=0.02, *, units=(3, 3), spatial=1, kind=1) -> Dataset:
     item = Dataset()
     item.RegionSpatialFormat, item.RegionDataType, item.RegionFlags = spatial, kind, 0

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pydicom.pixels.processing import convert_color_space
 
 from datasets.dicom import read_dicom
+from tests.datasets.conftest import palette_tags
 
 SIZE = (60, 84)
 
@@ -36,14 +37,6 @@ def test_ybr_full_422(build_dicom, colour_pixels):
     stored = np.concatenate([pairs[..., 0, :1], pairs[..., 1, :1], pairs[..., 0, 1:]], axis=-1)
     got = read_dicom(build_dicom(full, "YBR_FULL_422", PixelData=stored.tobytes())).frame(0).pixels
     assert np.abs(got.astype(int) - colour_pixels).mean() <= 1
-
-
-def palette_tags(entries: np.ndarray, first: int = 0) -> dict:
-    tags = {}
-    for colour, column in zip(("Red", "Green", "Blue"), entries.T, strict=True):
-        tags[f"{colour}PaletteColorLookupTableDescriptor"] = [len(entries), first, 16]
-        tags[f"{colour}PaletteColorLookupTableData"] = column.astype("<u2").tobytes()
-    return tags
 
 
 @pytest.mark.parametrize("levels", [257, 256, 1], ids=["16 bits full", "16 bits high byte", "8 bits in 16"])

@@ -7,7 +7,7 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from datasets.dicom import read_dicom
 from model.doppler import find_flow, measure_flow
-from tests.datasets.test_dicom import palette_tags
+from tests.datasets.conftest import palette_tags
 from tests.model import flow_pictures as pictures
 
 
