@@ -28,10 +28,11 @@ ENCODER_SCOPE: Final = "encoder."
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """An exported network: its name (empty in older files), and weight and bias of its convolutions and linear layers
-    by the module they belong to."""
+    """An exported network: its name (empty in older files), the side of the picture it sees, and weight and bias of
+    its convolutions and linear layers by the module they belong to."""
 
     network: str
+    input_px: int
     layers: dict[str, tuple[Tensor, Tensor]]
 
 
@@ -44,10 +45,10 @@ def read_onnx(path: Path) -> Exported:
     spec = {one.key: one.value for one in model.metadata_props}.get(METADATA_KEY)
     if spec is None:
         raise ValueError("`hipsono export` did not write it")
-    network = NetworkSpec.from_json(spec).network
-    if BESIDE in network:
-        raise ValueError(f"it holds two networks ({network}): only a file of one can be learnt on from")
-    return Exported(network, _layers(model.graph))
+    told = NetworkSpec.from_json(spec)
+    if BESIDE in told.network:
+        raise ValueError(f"it holds two networks ({told.network}): only a file of one can be learnt on from")
+    return Exported(told.network, told.input_height, _layers(model.graph))
 
 
 def _layers(graph: onnx.GraphProto) -> dict[str, tuple[Tensor, Tensor]]:
@@ -86,6 +87,15 @@ def restore(network: nn.Module, exported: Exported, pictures: Iterable[Tensor]) 
 
     Raises ValueError where the network has no place for them. What the file lacks stays as it was built.
     """
+    _unfold(network.eval(), fill(network, exported), pictures)
+
+
+def fill(network: nn.Module, exported: Exported) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Gives a fresh network an exported one's weights as they are, which is enough to say what the file says.
+
+    Returns the convolutions whose norm was folded into them, with that norm, which now passes all through. Raises
+    ValueError where the network has no place for the weights.
+    """
     modules = dict(network.named_modules())
     norms = _norms(network)
     begun: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
@@ -100,7 +110,7 @@ def restore(network: nn.Module, exported: Exported, pictures: Iterable[Tensor]) 
                 layer.bias.copy_(bias)
             elif isinstance(layer, nn.Conv2d):
                 begun.append((layer, _pass_through(norms[layer], bias)))
-    _unfold(network.eval(), begun, pictures)
+    return begun
 
 
 def _module_of(node: str) -> str:

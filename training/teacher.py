@@ -15,15 +15,16 @@ from torch.nn import functional as F
 from model.network.hipnet import HipNet, Logits
 from model.network.pair import Pair
 from training.losses import Target, near_outlines
-from training.networks import OURS
+from training.networks import OURS, build_network
 from training.recipe import LossWeights, Recipe
+from training.restore import fill, read_onnx
 from training.run_folder import load_run
 
 MOST: Final = 2
 
 
 def load_teacher(runs: tuple[Path, ...], recipe: Recipe) -> nn.Module | None:
-    """The network of a run, or the mean of two; None where the recipe asks for no teacher.
+    """The network of a run or an exported file, or the mean of two; None where the recipe asks for no teacher.
 
     Raises ValueError where recipe and runs do not fit together.
     """
@@ -38,15 +39,28 @@ def load_teacher(runs: tuple[Path, ...], recipe: Recipe) -> nn.Module | None:
     return both.requires_grad_(False).eval()
 
 
-def _of(run: Path, recipe: Recipe) -> HipNet:
-    taught, network = load_run(run)
+def _of(path: Path, recipe: Recipe) -> HipNet:
+    name, input_px, network = _exported(path) if path.is_file() else _learnt(path)
     if not isinstance(network, HipNet):
-        raise ValueError(
-            f"{run} holds a {taught.network}, which tells structures only: a teacher is one of {list(OURS)}"
-        )
-    if taught.input_px != recipe.input_px:
-        raise ValueError(f"{run} sees {taught.input_px} px and the recipe {recipe.input_px}: they must be the same")
+        raise ValueError(f"{path} holds a {name}, which tells structures only: a teacher is one of {list(OURS)}")
+    if input_px != recipe.input_px:
+        raise ValueError(f"{path} sees {input_px} px and the recipe {recipe.input_px}: they must be the same")
     return network
+
+
+def _learnt(run: Path) -> tuple[str, int, nn.Module]:
+    recipe, network = load_run(run)
+    return recipe.network, recipe.input_px, network
+
+
+def _exported(path: Path) -> tuple[str, int, nn.Module]:
+    try:
+        held = read_onnx(path)
+        network = build_network(held.network)
+        fill(network, held)
+    except ValueError as error:
+        raise ValueError(f"{path} teaches nothing: {error}") from error
+    return held.network, held.input_px, network
 
 
 def agreement_loss(logits: Logits, told: Logits, target: Target, weights: LossWeights) -> Tensor:

@@ -32,7 +32,8 @@ def train(
         Path | None, typer.Option(help="Run folder, or exported ONNX file, whose network to start from.")
     ] = None,
     teacher: Annotated[
-        list[Path] | None, typer.Option(help="Run to learn from at the recipe's taught_share; of two, their mean.")
+        list[Path] | None,
+        typer.Option(help="Run folder, or exported ONNX file, to learn from at taught_share; of two, their mean."),
     ] = None,
 ) -> None:
     """Train a network.  Example: hipsono train training/recipes/starter.toml --data data/starter -o runs/starter"""

@@ -81,6 +81,22 @@ def test_two_teachers_say_their_mean_and_learn_nothing(run):
     assert not any(one.requires_grad for one in teacher.parameters())
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_an_exported_file_teaches_what_its_run_does(data, run, tmp_path, told, half):
+    export(run, tmp_path / "m.onnx", half=half)
+    teacher = load_teacher((tmp_path / "m.onnx",), TAUGHT)
+    with torch.no_grad():
+        answers = teacher(four(data).pictures)
+    for said, meant in zip(answers, told[0], strict=True):
+        torch.testing.assert_close(said, meant, atol=0.02 if half else 1e-3, rtol=0.01)
+
+
+def test_a_file_of_something_else_teaches_nothing(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"no network")
+    with pytest.raises(ValueError, match=r"m\.onnx teaches nothing"):
+        load_teacher((tmp_path / "m.onnx",), TAUGHT)
+
+
 @pytest.mark.parametrize(
     ("teachers", "recipe", "message"),
     [
