@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pydicom
 from dicomweb_client.api import DICOMwebClient
+from requests import Session
 
 from datasets.inputs import Input, Told
 
@@ -96,6 +97,12 @@ def _parsed(archive: str) -> tuple[str, dict[str, str]]:
 
 @lru_cache(maxsize=4)
 def _client(address: str) -> DICOMwebClient:
-    client = DICOMwebClient(address, timeout=60)
+    """Name and password go into the session: a URL is told in every error."""
+    parts = urlsplit(address)
+    session = Session()
+    if parts.username is not None:
+        session.auth = unquote(parts.username), unquote(parts.password or "")
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    client = DICOMwebClient(bare, session=session, timeout=60)
     client.set_http_retry_params(max_attempts=4)
     return client

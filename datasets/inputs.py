@@ -47,7 +47,7 @@ class Why(StrEnum):
     UNREADABLE = "unreadable"
     MISSING = "missing"
     OUT_OF_REACH = "out of reach"
-    NOT_SEGMENTED = "not segmented"
+    NO_RESULT = "no result"
     NOT_DEIDENTIFIED = "not de-identified"
     CRASHED = "crashed"
 

@@ -5,6 +5,7 @@ OUT/results, or through OUT/outbox to a peer. What waits to be read is in OUT/in
 without a picture that can be read is refused with the standard's status and its reason in the comment, and not kept.
 """
 
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,10 @@ CANNOT_UNDERSTAND: Final = 0xC000
 _COMMENT_CHARS: Final = 64
 _BEGUN: Final = {".dcm": ".once", ".once": ".twice"}
 """How a waiting file is called while it is read: what is found so at a start, the process ended over or during."""
-_TOO_LONG: Final = "its masks would fill the memory, there is no segmentation: cut it into parts"
+
+
+class _StoppedError(Exception):
+    """The receiver was stopped while an instance was read: it is read anew at the next start."""
 
 
 class Receiver:
@@ -58,7 +62,7 @@ class Receiver:
         self._inbox.start()
 
     def stop(self) -> None:
-        """Ends after the instance at hand."""
+        """Ends after the frame at hand; an instance that is not read to its end waits for the next start."""
         self._inbox.stop()
 
     def take(self, data: bytes, uid: str) -> str:
@@ -93,9 +97,12 @@ class Receiver:
         if path.suffix not in _BEGUN:
             self._inbox.set_aside(path, "hipsono has ended twice while it was read")
             return
+        waited = path
         path = path.replace(path.with_suffix(_BEGUN[path.suffix]))
         try:
             count = self._read(path)
+        except _StoppedError:
+            path.replace(waited)
         except OSError as error:
             path.replace(path.with_suffix(".dcm"))
             say(f"{path.stem} waits: {error}")
@@ -107,19 +114,23 @@ class Receiver:
             path.unlink()
 
     def _read(self, path: Path) -> int:
-        """Everything that comes of an instance is made before any of it is written; gives the number of frames."""
-        uid, lines, warnings = path.stem, [], []
+        """Everything that comes of an instance is made before any of it is written; gives the number of frames.
+
+        A result that cannot be made costs neither the reading nor other results, and is told as a warning.
+        """
+        uid, lines = path.stem, []
         cine, results = RunningCine(self._reader, steady=False), FileResults(self._results)
         for seq, frame in enumerate(read_dicom(path, uid).frames()):
+            if self._inbox.is_stopped:
+                raise _StoppedError
             reading = cine.read(frame, seq)
             results.see(frame, reading)
             lines.append(encode_reading(reading, seq=seq, cine=cine_body(cine.grade)))
         made = results.build(path, self._reader.model)
-        if results.too_long:
-            say(f"{uid}: {_TOO_LONG}")
-            warnings.append(_TOO_LONG)
-        told = {"sop_instance_uid": uid, "frames": len(lines), "cine": cine_body(cine.grade), "warnings": warnings}
-        for _, result in made:
+        for problem in made.problems:
+            say(f"{uid}: {problem}")
+        told = {"sop_instance_uid": uid, "frames": len(lines), "cine": cine_body(cine.grade), "warnings": made.problems}
+        for _, result in made.objects:
             self._hand_out(result)
         write_whole(self._out / f"{uid}.jsonl", b"\n".join([*lines, orjson.dumps({"summary": told})]) + b"\n")
         return len(lines)
@@ -134,10 +145,13 @@ class Receiver:
 
 
 def serve_until_stopped(receiver: Receiver, address: tuple[str, int], aet: str) -> None:
-    """Listens until interrupted, and reads what comes. Raises OSError where the port is taken."""
+    """Listens until interrupted or terminated, and reads what comes. Raises OSError where the port is taken."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     receiver.start()
     try:
         entity(aet).start_server(address, block=True, evt_handlers=[(evt.EVT_C_STORE, partial(store, receiver))])
+    except KeyboardInterrupt:
+        say("stopped: what waits is read at the next start")
     finally:
         receiver.stop()
 

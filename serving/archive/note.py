@@ -3,7 +3,8 @@
 import hashlib
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import cv2
 import onnxruntime
+from filelock import FileLock, Timeout
 
 from datasets.whole import write_whole
 from serving.about import VERSION
@@ -19,6 +21,7 @@ from serving.deidentify.pseudonyms import Pseudonyms
 from serving.deidentify.release import PARTS, PRIVATE
 
 RUN: Final = "run.json"
+_LOCK: Final = ".lock"
 _PACKAGES: Final = (
     "numpy", "scipy", "pydicom", "python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle",
 )  # fmt: skip
@@ -83,6 +86,17 @@ def may_take(out: Path, begun: Begun, resume: bool, forget: bool, say: Callable[
         )
     if digest != begun.digest:
         say("the model, a setting or a version has changed: everything is read afresh, what was read is set aside")
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Keeps every other run out of the folder, however this one ends. Raises ValueError where one is at work there."""
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / _LOCK, timeout=0):
+            yield
+    except Timeout as error:
+        raise ValueError(f"another run is at work in {out}: wait for its end, or stop it") from error
 
 
 def write_note(out: Path, begun: Begun, outcome: dict[str, Any] | None) -> None:

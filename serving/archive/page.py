@@ -12,7 +12,7 @@ import jinja2
 from datasets.dicom_header import read_date
 from datasets.inputs import EXPECTED, Failure
 from datasets.whole import write_whole
-from model.anatomy import GRADES
+from model.anatomy import GRADES, Laterality
 from model.reading import NOTICE
 from serving.archive.tables import HipRow
 
@@ -102,11 +102,14 @@ def _percent(percentile: float | None) -> str:
 
 
 def _courses(hips: list[Hip]) -> list[Course]:
-    """Hips of one patient with a grade on two days or more; the days without one between them are told too."""
+    """Hips of one patient with a grade on two days or more; the days without one between them are told too.
+
+    Of unknown side there is no course: it may be one hip today and the other tomorrow.
+    """
     visits: dict[tuple[str, str], list[tuple[date, int | None]]] = defaultdict(list)
     for hip in hips:
         day = read_date(hip.told.study_date)
-        if hip.told.patient_id and day is not None:
+        if hip.told.patient_id and day is not None and hip.told.hip != Laterality.UNKNOWN:
             visits[hip.told.patient_id, hip.told.hip].append((day, hip.told.gsus))
     courses = (Course(*whose, tuple(sorted(seen, key=lambda one: one[0]))) for whose, seen in sorted(visits.items()))
     return [one for one in courses if len({day for day, grade in one.visits if grade is not None}) > 1]

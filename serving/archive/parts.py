@@ -141,7 +141,8 @@ class Parts:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(path)
+            if path.is_dir():
+                shutil.rmtree(path)
         unnamed = [path for path in _finished(self.folder) if path.name not in studies]
         planned = {study.name for study in studies.values()}
         told = [_about(path) for path in unnamed]
@@ -191,7 +192,7 @@ def _picture(place: tuple[str, int]) -> str:
 
 
 def _finished(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*") if not path.name.startswith(_UNFINISHED)]
+    return [path for path in folder.glob("*") if path.is_dir() and not path.name.startswith(_UNFINISHED)]
 
 
 def _about(part: Path) -> dict[str, Any]:

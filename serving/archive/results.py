@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,13 +19,15 @@ from model.frame import Frame
 from model.reading import ModelId, Reading
 from serving.dicom_out.capture import build_capture
 from serving.dicom_out.faults import seg_faults, sr_faults
-from serving.dicom_out.origin import Making
+from serving.dicom_out.origin import Making, conform
 from serving.dicom_out.seg import Segmented, build_seg, segment
 from serving.dicom_out.sr import Looked, build_sr
 from serving.overlay import draw_overlay
 
 MAX_MASK_BYTES: Final = 400_000_000
 """Of one file's masks, a byte a pixel: a cine that needs more is reported and not segmented, and that is told."""
+
+_FaultsOf = Callable[[Dataset, Dataset], tuple[str, ...]]
 
 
 class Result(StrEnum):
@@ -41,11 +44,12 @@ def asked_results(report: bool, segmentation: bool, overlay: bool) -> frozenset[
     return frozenset(kind for kind, is_wanted in wanted if is_wanted)
 
 
-def _none(_result: Dataset, _origin: Dataset) -> tuple[str, ...]:
-    return ()
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The objects of a file, and of each that could not be made why."""
 
-
-_FAULTS: Final = {Result.REPORT: sr_faults, Result.SEGMENTATION: seg_faults}
+    objects: tuple[tuple[Result, Dataset], ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -71,7 +75,7 @@ class FileResults:
         self.views[reading.view.name] += 1
         self.cine = self.cine.seen(reading.solar.gsus, reading.frame.index)
         self.digest.update(_content(frame, reading))
-        if Result.SEGMENTATION in self.wanted and not self.too_long:
+        if Result.SEGMENTATION in self.wanted and self.mask_bytes <= MAX_MASK_BYTES:
             masks = segment(reading)
             self.mask_bytes += sum(one.mask.nbytes for one in masks)
             if self.mask_bytes <= MAX_MASK_BYTES:
@@ -82,37 +86,45 @@ class FileResults:
         if view is not View.OTHER and (view not in self.best or worth > self.best[view][0]):
             self.best[view] = (worth, frame, reading)
 
-    @property
-    def too_long(self) -> bool:
-        """Whether the file's masks are more than can be held."""
-        return self.mask_bytes > MAX_MASK_BYTES
-
-    def build(self, source: Path | bytes, model: ModelId) -> list[tuple[Result, Dataset]]:
-        """The objects of the file; none where no frame shows a hip. Raises ValueError for one that breaks a rule."""
+    def build(self, source: Path | bytes, model: ModelId) -> Made:
+        """The objects of the file; none where no frame shows a hip. One that cannot be made costs no other."""
         if not self.wanted or not self.best:
-            return []
-        origin = read_header(source)
+            return Made()
+        try:
+            origin = conform(read_header(source))
+        except ValueError as error:
+            return Made((), (f"no results: {error}",))
         making = Making(model, datetime.now(UTC), self.digest.hexdigest())
+        objects, problems = [], []
+        for kind in (one for one in Result if one in self.wanted):
+            try:
+                built = self._build(kind, origin, making)
+            except Exception as error:  # whatever one kind stumbles over, the reading and the others stay
+                problems.append(f"no {kind.name.lower()}: {error}")
+            else:
+                objects += [(kind, built)] if built is not None else []
+        return Made(tuple(objects), tuple(problems))
+
+    def _build(self, kind: Result, origin: Dataset, making: Making) -> Dataset | None:
         shown = [(frame, reading) for view in View if view in self.best for _, frame, reading in (self.best[view],)]
-        readings = [reading for _, reading in shown]
+        readings = tuple(reading for _, reading in shown)
         side = readings[0].frame.laterality
-        looked = Looked(
-            tuple(readings), tuple(self.frames), tuple(sorted(self.views.items())), self.cine, shown[0][0].age_years
-        )
-        built: list[tuple[Result, Dataset | None]] = []
-        if Result.REPORT in self.wanted:
-            built.append((Result.REPORT, build_sr(origin, looked, side, making)))
-        if Result.SEGMENTATION in self.wanted and not self.too_long:
-            built.append((Result.SEGMENTATION, build_seg(origin, self.masks, side, making)))
-        if Result.OVERLAY in self.wanted:
+        if kind is Result.OVERLAY:
             pictures = [draw_overlay(frame, reading) for frame, reading in shown]
-            indices = [reading.frame.index for reading in readings]
-            built.append((Result.OVERLAY, build_capture(origin, pictures, indices, making)))
-        made = [(kind, result) for kind, result in built if result is not None]
-        for kind, result in made:
-            if faults := _FAULTS.get(kind, _none)(result, origin):
-                raise ValueError(f"its {kind} would break a rule: {'; '.join(faults)}")
-        return made
+            return build_capture(origin, pictures, [reading.frame.index for reading in readings], making)
+        if kind is Result.SEGMENTATION:
+            if self.mask_bytes > MAX_MASK_BYTES:
+                raise ValueError("its masks would fill the memory; cut the cine into parts")
+            return _checked(build_seg(origin, self.masks, side, making), seg_faults, origin)
+        views = tuple(sorted(self.views.items()))
+        looked = Looked(readings, tuple(self.frames), views, self.cine, shown[0][0].age_years)
+        return _checked(build_sr(origin, looked, side, making), sr_faults, origin)
+
+
+def _checked(result: Dataset | None, faults_of: _FaultsOf, origin: Dataset) -> Dataset | None:
+    if result is not None and (faults := faults_of(result, origin)):
+        raise ValueError(f"it would break a rule: {'; '.join(faults)}")
+    return result
 
 
 def _content(frame: Frame, reading: Reading) -> bytes:

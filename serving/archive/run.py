@@ -14,7 +14,7 @@ from datasets.inputs import EXPECTED, Failure, Why
 from datasets.whole import unfinished
 from model.reading import SCHEMA
 from model.runtime import STARTER, Execution, Session
-from serving.archive.note import Begun, may_take, name_of, programs, write_note
+from serving.archive.note import Begun, alone_in, may_take, name_of, programs, write_note
 from serving.archive.page import write_page
 from serving.archive.parts import Changes, Parts
 from serving.archive.plan import Plan, Study, again, make_plan
@@ -85,12 +85,25 @@ def grade(job: Job, say: Callable[[str], None], heard: Callable[[Progress], None
     """Grades an archive into `job.out`.
 
     Raises FileNotFoundError without archive or model, or where an archive that held studies holds none, ValueError
-    where the folder holds another run or a process finds another network, OSError where a result cannot be written;
-    everything else that goes wrong is a row in failures.parquet.
+    where the folder holds another run, lies within the archive or has a run at work in it, or a process finds another
+    network, OSError where a result cannot be written; everything else that goes wrong is a row in failures.parquet.
     """
-    began = time.monotonic()
+    _check_apart(job)
     begun = _begun(job)
     may_take(job.out, begun, job.resume, job.forget, say)
+    with alone_in(job.out):
+        return _grade(job, begun, say, heard)
+
+
+def _check_apart(job: Job) -> None:
+    """Inside the archive the run's own pictures would be taken for studies by the next."""
+    remote = isinstance(job.archive, str) and "://" in job.archive
+    if not remote and job.out.resolve().is_relative_to(Path(job.archive).resolve()):
+        raise ValueError(f"{job.out} lies within {job.archive}: give an output folder outside the archive")
+
+
+def _grade(job: Job, begun: Begun, say: Callable[[str], None], heard: Callable[[Progress], None]) -> Outcome:
+    began = time.monotonic()
     plan = make_plan(job.archive, _now_and_then(say))
     say(plan.line)
     parts = Parts(job.inner / PARTS, begun.digest)

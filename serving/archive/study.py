@@ -162,9 +162,9 @@ def _read_file(study: str, one: Input, kind: FileKind, by: _By) -> _Gathered:
         for known, reading in by.reader.read_all(map(by.asked.known.apply, frames)):
             read.see(Deciding(FrameSource(opened.study, opened.name, identity), known, reading))
             of_file.see(known, reading)
-        read.results += of_file.build(opened.source, by.reader.model)
-        if of_file.too_long:
-            read.failures.append(Failure(one.name, Why.NOT_SEGMENTED, "its masks would fill the memory: cut it"))
+        made = of_file.build(opened.source, by.reader.model)
+        read.results += made.objects
+        read.failures += [Failure(one.name, Why.NO_RESULT, problem) for problem in made.problems]
     except Exception as error:  # one poisoned file never stops an archive, whatever it does
         read.failures.append(failure_of(one.name, error))
         read.is_whole = False

@@ -19,7 +19,7 @@ _FRAME_TIME_MS: Final = 500
 def build_capture(
     origin: Dataset, pictures: Sequence[NDArray[np.uint8]], frames: Sequence[int], making: Making
 ) -> FileDataset:
-    """Annotated RGB pictures (H, W, 3) of frames of an instance (indices from 0), given its header.
+    """Annotated RGB pictures (H, W, 3) of frames of an instance (indices from 0), given its header (`conform`).
 
     Raises ValueError without a picture, or for pictures of different sizes.
     """

@@ -10,6 +10,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from serving.dicom_out.codes import FRAMES_ANALYSED
+from serving.dicom_out.origin import frame_count, is_cine
 
 _NEED_A_PLACE: Final = ("PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence")
 _MEASUREMENT_REPORT, _MEASUREMENTS, _GROUP = "126000", "126010", "125007"
@@ -60,7 +61,7 @@ def _source_faults(group: Dataset, origin: Dataset) -> Iterator[str]:
         return
     yield from _number_faults(sources[0], origin)
     at = group.FrameContentSequence[0].get("TemporalPositionIndex")
-    if "NumberOfFrames" in origin and at != sources[0].get("ReferencedFrameNumber"):
+    if is_cine(origin) and at != sources[0].get("ReferencedFrameNumber"):
         yield f"its place in time {at} is not its source's frame"
 
 
@@ -92,14 +93,14 @@ def _group_faults(group: Dataset, origin: Dataset) -> Iterator[str]:
 def _number_faults(reference: Dataset, origin: Dataset) -> Iterator[str]:
     """A frame of a cine is named, and it exists; a single picture has no number."""
     number = reference.get("ReferencedFrameNumber")
-    if "NumberOfFrames" not in origin:
+    if not is_cine(origin):
         if number is not None:
             yield "a frame number of a single picture"
         return
     numbers = [] if number is None else list(number) if hasattr(number, "append") else [number]
     if not numbers:
         yield "no frame number, though its source is a cine"
-    yield from (f"frame {one} does not exist" for one in numbers if not 1 <= one <= int(origin.NumberOfFrames))
+    yield from (f"frame {one} does not exist" for one in numbers if not 1 <= one <= frame_count(origin))
 
 
 def _inside(item: Dataset, origin: Dataset) -> bool:

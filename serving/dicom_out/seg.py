@@ -31,6 +31,7 @@ from serving.dicom_out.origin import (
     algorithm,
     algorithm_words,
     begin,
+    is_cine,
     reference,
     result_uid,
     take_over_compression,
@@ -61,7 +62,7 @@ def segment(reading: Reading) -> tuple[Segmented, ...]:
 
 
 def build_seg(origin: Dataset, segmented: Iterable[Segmented], side: Laterality, making: Making) -> FileDataset | None:
-    """The segmentation of an instance, given its header; None where nothing was found in any frame.
+    """The segmentation of an instance, given its header (`conform`); None where nothing was found in any frame.
 
     `segmented` in the order of frames. Raises ValueError for masks of another size than the instance's frames.
     """
@@ -136,16 +137,16 @@ def _segment(number: int, structure: Structure, side: Laterality, origin: Datase
 
 def _index_frames(result: Dataset, origin: Dataset, groups: list[list[Segmented]]) -> None:
     """Dimensions: the segment, then, in a cine, the place of the frame in time."""
-    is_cine = "NumberOfFrames" in origin
+    in_time = is_cine(origin)
     organisation = Dataset()
     organisation.DimensionOrganizationUID = generate_uid(entropy_srcs=[str(result.SOPInstanceUID), "dimensions"])
     result.DimensionOrganizationSequence = [organisation]
-    pointers = [(_SEGMENT_NUMBER, _IDENTIFICATION)] + ([(_TEMPORAL_INDEX, _FRAME_CONTENT)] if is_cine else [])
+    pointers = [(_SEGMENT_NUMBER, _IDENTIFICATION)] + ([(_TEMPORAL_INDEX, _FRAME_CONTENT)] if in_time else [])
     result.DimensionIndexSequence = [_dimension(organisation, pointer, group) for pointer, group in pointers]
     result.SharedFunctionalGroupsSequence = [Dataset()]
     times = sorted({one.frame_number for group in groups for one in group})
     result.PerFrameFunctionalGroupsSequence = [
-        _functional_groups(origin, number, one, times.index(one.frame_number) + 1 if is_cine else None)
+        _functional_groups(origin, number, one, times.index(one.frame_number) + 1 if in_time else None)
         for number, group in enumerate(groups, start=1)
         for one in group
     ]

@@ -48,7 +48,7 @@ from serving.dicom_out.codes import (
     landmark_term,
     private,
 )
-from serving.dicom_out.origin import MAKER, Kind, Making, algorithm_words, completed, result_uid, take_over, tell_when
+from serving.dicom_out.origin import MAKER, Kind, Making, algorithm_words, is_cine, result_uid, take_over, tell_when
 from serving.dicom_out.rows import COUNT, MILLIMETRE, PERCENT, coded, grade_words, number, quality, texts
 
 KIND: Final = Kind(ComprehensiveSRStorage, "SR", 9102, "Hip reading")
@@ -84,11 +84,10 @@ class _Told:
 
 
 def build_sr(origin: Dataset, looked: Looked, side: Laterality, making: Making) -> ComprehensiveSR:
-    """The report of an instance, given its header: which frames were looked at, and what those shown for it say.
+    """The report of an instance, given its header (`conform`): which frames were looked at, and what those shown say.
 
     Raises ValueError for a point outside the frame, which no reader would show where it belongs.
     """
-    origin = completed(origin)
     about = _About(origin, side, making)
     groups = [about.overview(looked)]
     groups += [group for reading in looked.shown for group in about.groups(reading, looked.age_years)]
@@ -231,7 +230,7 @@ class _About:
         return SourceImageForRegion(origin.SOPClassUID, origin.SOPInstanceUID, self._numbers([reading.frame.index]))
 
     def _numbers(self, frames: Iterable[int]) -> list[int] | None:
-        return [index + 1 for index in frames] if "NumberOfFrames" in self._origin else None
+        return [index + 1 for index in frames] if is_cine(self._origin) else None
 
     def _corners(self, reading: Reading, points_xy: Points) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
         """Pixel centres as DICOM counts them: from the corner of the first pixel (PS3.3 C.18.6)."""

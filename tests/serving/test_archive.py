@@ -304,5 +304,5 @@ def test_a_cine_too_long_to_be_segmented_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("serving.archive.results.MAX_MASK_BYTES", 1_000_000)
     read = read_study(study, reader, asked)
     assert [kind for kind, _ in read.results] == [Result.REPORT]
-    assert [(one.name, one.why) for one in read.failures] == [("hip.dcm", Why.NOT_SEGMENTED)]
+    assert [(one.name, one.why) for one in read.failures] == [("hip.dcm", Why.NO_RESULT)]
     assert read.readings.num_rows == 3

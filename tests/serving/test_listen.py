@@ -155,15 +155,40 @@ def test_what_ended_the_process_twice_is_set_aside(receiver, hip, tmp_path):
     assert not lines(out)
 
 
-def test_no_reading_is_written_of_what_gives_no_valid_result(receiver, hip, tmp_path, monkeypatch):
+def test_a_result_that_breaks_a_rule_goes_nowhere_and_costs_no_reading(receiver, hip, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    monkeypatch.setitem(results_module._FAULTS, Result.REPORT, lambda *_: ("no row",))
+    monkeypatch.setattr(results_module, "sr_faults", lambda *_: ("no row",))
     stored(receiver, hip.read_bytes(), "1.2.3")
     receiver.start()
-    until(lambda: waiting(out) == ["broken"])
-    assert "no row" in (out / "inbox" / "broken" / "1.2.3.txt").read_text()
+    until(lambda: not waiting(out))
+    *readings, last = lines(out)
+    assert len(readings) == 2
+    assert last["summary"]["warnings"] == ["no report: it would break a rule: no row"]
+    assert len(list((out / "results").iterdir())) == 2
+
+
+@pytest.mark.parametrize("left", ["dcm", "once"])
+def test_to_be_stopped_is_no_crash(reader, hip, tmp_path, monkeypatch, left):
+    receiver, out = Receiver(reader, tmp_path / "out"), tmp_path / "out"
+    (out / "inbox" / f"1.2.3.{left}").write_bytes(hip.read_bytes())
+
+    begun = Event()
+
+    def slow(path, name):
+        def frames():
+            for frame in read_dicom(path, name).frames():
+                begun.set()
+                until(lambda: receiver._inbox.is_stopped)
+                yield frame
+
+        return SimpleNamespace(frames=frames)
+
+    monkeypatch.setattr(listen, "read_dicom", slow)
+    receiver.start()
+    assert begun.wait(PATIENCE_S)
+    receiver.stop()
+    assert waiting(out) == [f"1.2.3.{left}"]
     assert not lines(out)
-    assert not (out / "results").exists()
 
 
 def test_what_cannot_be_written_waits(receiver, hip, tmp_path, monkeypatch):

@@ -29,6 +29,13 @@ def test_a_course_is_as_long_as_its_days_and_tells_those_without_a_grade(tmp_pat
     assert "2026-01-01 grade 3, 2026-01-11 grade 2, 2026-04-01 no grade, 2026-04-11 grade 0" in page
 
 
+def test_hips_of_unknown_side_make_no_course(tmp_path):
+    days = ("20260101", "20260301")
+    sides = {hip: written(tmp_path, [hip_row("A", day, hip=hip) for day in days]) for hip in ("left", "unknown")}
+    assert "<polyline" in sides["left"]
+    assert "<polyline" not in sides["unknown"]
+
+
 def test_one_grade_is_no_course(tmp_path):
     rows = [hip_row("A", "20260101"), hip_row("A", "20260111", gsus=None), hip_row("B", "20260101"), hip_row("B", "x")]
     assert "<polyline" not in written(tmp_path, rows)

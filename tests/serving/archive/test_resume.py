@@ -7,7 +7,7 @@ import pytest
 from datasets.inputs import Why
 from model.anatomy import View
 from model.grade import GradeRules
-from serving.archive.note import name_of
+from serving.archive.note import alone_in, name_of
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.archive.study import Asked
@@ -141,6 +141,30 @@ def test_a_run_whose_note_is_broken_is_taken_up(run, content):
     assert any("run.json cannot be read" in line for line in heard)
     assert contents(out) == before
     assert json.loads((out / "run.json").read_text())["finished"]
+
+
+def test_an_output_folder_within_the_archive_is_refused(run):
+    archive, _ = run
+    for inside in (archive / "graded", archive / "deep" / "graded", archive):
+        with pytest.raises(ValueError, match="outside the archive"):
+            grade(Job(archive, inside, workers=1), silent)
+    assert not (archive / "graded").exists()
+
+
+def test_two_runs_at_once_are_not_let_into_a_folder(run):
+    _, out = run
+    before = contents(out)
+    with alone_in(out), pytest.raises(ValueError, match="another run is at work"):
+        again(run)
+    assert again(run).read_now == 0
+    assert contents(out) == before
+
+
+def test_what_a_desktop_leaves_among_the_parts_stops_nothing(run):
+    _, out = run
+    (out / "parts" / ".DS_Store").write_bytes(b"\0")
+    (out / "parts" / "Thumbs.db").write_bytes(b"\0")
+    assert again(run).read_now == 0
 
 
 def test_an_archives_name_is_the_same_from_anywhere_and_tells_no_secret(tmp_path):

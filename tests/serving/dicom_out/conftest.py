@@ -1,5 +1,7 @@
 """Readings of phantom files, and what is made of them."""
 
+import shutil
+import subprocess
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -13,12 +15,15 @@ from datasets.phantom.cine import cine
 from model.cine import CineGrade
 from model.reading import Reader
 from model.runtime import Session
+from serving.dicom_out.codes import PRIVATE
 from serving.dicom_out.origin import Making
 from serving.dicom_out.seg import build_seg, segment
 from serving.dicom_out.sr import Looked
 from tests import known_hips
 
 SEEDS = known_hips.BY_VIEW
+
+needs_dciodvfy = pytest.mark.skipif(not shutil.which("dciodvfy"), reason="no dciodvfy: install dicom3tools")
 
 
 @pytest.fixture(scope="package")
@@ -58,3 +63,17 @@ def looked(readings, age_years=None):
     views = Counter(reading.view.name for reading in readings)
     indices = tuple(reading.frame.index for reading in readings)
     return Looked(tuple(readings), indices, tuple(views.items()), cine, age_years)
+
+
+def written(result, tmp_path):
+    path = tmp_path / "result.dcm"
+    result.save_as(path, enforce_file_format=True)
+    return path
+
+
+def complaints(path, of=("Error", "Warning")):
+    """What the validator says, but for codes of our own scheme, which it cannot know."""
+    done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
+    lines = (done.stdout + done.stderr).splitlines()
+    assert lines, "the validator says at least what it looked at"
+    return [line for line in lines if line.startswith(of) and PRIVATE not in line]

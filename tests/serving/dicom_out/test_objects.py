@@ -13,33 +13,19 @@ import pytest
 from model.anatomy import STRUCTURES, Laterality, View, structure
 from model.grade import Pdus, combine, not_gradable
 from serving.dicom_out.capture import build_capture
-from serving.dicom_out.codes import PRIVATE, structure_term
+from serving.dicom_out.codes import structure_term
+from serving.dicom_out.origin import conform
 from serving.dicom_out.seg import Segmented, build_seg, segment
 from serving.dicom_out.sr import build_sr
 from serving.overlay import draw_overlay
-from tests.serving.dicom_out.conftest import SEEDS, looked, seg_of
+from tests.serving.dicom_out.conftest import SEEDS, complaints, looked, needs_dciodvfy, seg_of, written
 
-needs_dciodvfy = pytest.mark.skipif(not shutil.which("dciodvfy"), reason="no dciodvfy: install dicom3tools")
 needs_dsrdump = pytest.mark.skipif(not shutil.which("dsrdump"), reason="no dsrdump: install dcmtk")
 
 
 @pytest.fixture(params=[(view, count) for view in SEEDS for count in (1, 3)], ids=lambda p: f"{p[0]}-{p[1]}")
 def case(request, read):
     return read[request.param]
-
-
-def written(result, tmp_path):
-    path = tmp_path / "result.dcm"
-    result.save_as(path, enforce_file_format=True)
-    return path
-
-
-def complaints(path, of=("Error", "Warning")):
-    """What the validator says, but for codes of our own scheme, which it cannot know."""
-    done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
-    lines = (done.stdout + done.stderr).splitlines()
-    assert lines, "the validator says at least what it looked at"
-    return [line for line in lines if line.startswith(of) and PRIVATE not in line]
 
 
 @needs_dciodvfy
@@ -66,6 +52,7 @@ def test_objects_of_a_lossy_nameless_file_are_valid(read, making, tmp_path, side
     bare.LossyImageCompression, bare.LossyImageCompressionRatio, bare.LossyImageCompressionMethod = (
         "01", 12, "ISO_10918_1",
     )  # fmt: skip
+    bare = conform(bare)
     segmentation = build_seg(bare, [one for reading in readings for one in segment(reading)], side, making)
     assert segmentation.LossyImageCompression == "01"
     capture = build_capture(bare, [draw_overlay(frames[0], readings[0])], [0], making)
