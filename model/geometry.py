@@ -3,6 +3,7 @@
 Points are float64 (N, 2) as (x, y); pixel centres have integer coordinates; y grows away from the probe.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,3 +140,33 @@ def _inside(point: Points, closed_xy: Points) -> bool:
     with np.errstate(divide="ignore", invalid="ignore"):
         crossing = x[:-1] + (point[1] - y[:-1]) * (x[1:] - x[:-1]) / (y[1:] - y[:-1])
     return bool((spans & (crossing > point[0])).sum() % 2)
+
+
+def fill(polygons_xy: Iterable[Points], height: int, width: int) -> NDArray[np.bool_]:
+    """The pixels (height, width) whose centres lie within any of the polygons (N, 2).
+
+    OpenCV's fillPoly takes every pixel that the outline touches as well: half a pixel more on all sides.
+    """
+    inside = np.zeros((height, width), bool)
+    for polygon in polygons_xy:
+        low = np.maximum(np.ceil(polygon.min(axis=0)).astype(int), 0)
+        high = np.minimum(np.floor(polygon.max(axis=0)).astype(int) + 1, (width, height))
+        if (low < high).all():
+            box = np.s_[low[1] : high[1], low[0] : high[0]]
+            inside[box] |= _fill_from_zero(polygon - low, *(high - low)[::-1])
+    return inside
+
+
+def _fill_from_zero(polygon_xy: Points, height: int, width: int) -> NDArray[np.bool_]:
+    """One polygon's pixels: in each row those with an odd number of its edges to the left."""
+    start, end = polygon_xy, np.roll(polygon_xy, -1, axis=0)
+    first = np.ceil(np.minimum(start[:, 1], end[:, 1])).astype(int)
+    rows = np.ceil(np.maximum(start[:, 1], end[:, 1])).astype(int) - first
+    edge = np.repeat(np.arange(len(rows)), rows)
+    row = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(rows) - rows, rows)
+    (x0, y0), (x1, y1) = start[edge].T, end[edge].T
+    column = np.clip(np.ceil(x0 + (row - y0) / (y1 - y0) * (x1 - x0)).astype(int), 0, width)
+    seen = (row >= 0) & (row < height)
+    crossed = np.zeros((height, width + 1), np.int32)
+    np.add.at(crossed, (row[seen], column[seen]), 1)
+    return np.cumsum(crossed, axis=1)[:, :width] % 2 == 1

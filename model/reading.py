@@ -14,6 +14,7 @@ from model.anatomy import Laterality, View, structure
 from model.closer import closer_box, is_heard, merged
 from model.findings import Findings, FoundLandmark, FoundStructure, find
 from model.frame import Frame, Spacing
+from model.geometry import fill
 from model.grade import GradeRules, Learned, Solar
 from model.measure import Measurement, Target, measure, targets
 from model.preprocess import Box, find_sector, look_at
@@ -220,8 +221,7 @@ def paint_mask(reading: Reading) -> NDArray[np.uint8]:
     """The reading's structures as a mask (H, W) of protocol ids; the higher row of the table wins where two meet."""
     mask = np.zeros((reading.frame.height, reading.frame.width), np.uint8)
     for found in sorted(reading.structures, key=lambda s: structure(s.name).id, reverse=True):
-        parts = [np.round(part * 16).astype(np.int32) for part in found.contours]
-        cv2.fillPoly(mask, parts, structure(found.name).id, shift=4)
+        mask[fill(found.contours, *mask.shape)] = structure(found.name).id
     return mask
 
 

@@ -11,9 +11,8 @@ from datasets.phantom.scanner import LINES, ROWS, Display, Probe
 from datasets.phantom.scene import Scene
 from datasets.phantom.tissue import Map, TissueMaps
 from model.anatomy import LANDMARKS, structure
-from model.geometry import Points
+from model.geometry import Points, fill
 
-_SHIFT = 6
 _SIZES = ((480, 360), (640, 480), (512, 512), (720, 576), (800, 600), (576, 432), (960, 720), (1024, 768))
 
 
@@ -109,8 +108,7 @@ def paint_truth(scene: Scene, probe: Probe, screen: Screen) -> NDArray[np.uint8]
     """The mask (height, width) of structure ids within the sector; the higher row of the table wins."""
     mask = np.zeros((screen.height, screen.width), np.uint8)
     for region in sorted(scene.regions, key=lambda r: structure(r.name).id, reverse=True):
-        at = np.clip(screen.to_pixels(region.polygon_mm), -4000, 8000)
-        cv2.fillPoly(mask, [np.round(at * 2**_SHIFT).astype(np.int32)], structure(region.name).id, shift=_SHIFT)
+        mask[fill((screen.to_pixels(region.polygon_mm),), *mask.shape)] = structure(region.name).id
     mask[scan_convert(np.ones((ROWS, LINES), np.float32), probe, screen) == 0] = 0
     return mask
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
@@ -16,7 +15,8 @@ from pydicom.pixels.utils import pack_bits
 from pydicom.uid import SegmentationStorage, generate_uid
 
 from model.anatomy import STRUCTURES, Laterality, Structure
-from model.reading import Reading, StructureReading
+from model.geometry import fill
+from model.reading import Reading
 from serving.dicom_out.codes import (
     ANATOMICAL_STRUCTURE,
     HIP_JOINT,
@@ -57,7 +57,7 @@ def segment(reading: Reading) -> tuple[Segmented, ...]:
     """The structures of a reading as masks; one without a pixel is left out."""
     size = (reading.frame.height, reading.frame.width)
     found = {one.name: one for one in reading.structures}
-    masks = ((s, _painted(found[s.name], size)) for s in STRUCTURES if s.name in found)
+    masks = ((s, fill(found[s.name].contours, *size).view(np.uint8)) for s in STRUCTURES if s.name in found)
     return tuple(Segmented(s, reading.frame.index + 1, mask) for s, mask in masks if mask.any())
 
 
@@ -85,12 +85,6 @@ def build_seg(origin: Dataset, segmented: Iterable[Segmented], side: Laterality,
     result.PixelData = pack_bits(stack)
     result["PixelData"].VR = "OB"
     return result
-
-
-def _painted(found: StructureReading, size: tuple[int, int]) -> Mask:
-    mask = np.zeros(size, np.uint8)
-    cv2.fillPoly(mask, [np.round(part * 16).astype(np.int32) for part in found.contours], 1, shift=4)
-    return mask
 
 
 def _describe(result: Dataset, origin: Dataset, groups: list[list[Segmented]]) -> None:

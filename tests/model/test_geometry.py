@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from model.geometry import (
     Placement,
     distance_to_polygon,
+    fill,
     perpendicular_span,
     resample,
     sagitta,
@@ -91,3 +92,29 @@ def test_resample_keeps_both_ends(step):
     fine = resample(line, step)
     assert np.allclose(fine[[0, -1]], line[[0, -1]])
     assert np.hypot(*np.diff(fine, axis=0).T).max() <= step + 1e-9
+
+
+@given(arrays(np.float64, st.tuples(st.integers(3, 9), st.just(2)), elements=st.floats(-4, 14)))
+def test_a_polygon_holds_the_pixels_whose_centres_lie_within(polygon):
+    inside = fill((polygon,), 10, 12)
+    assert inside.shape == (10, 12)
+    for row, column in np.ndindex(10, 12):
+        at = np.array([column, row], float)
+        closed = np.concatenate([polygon, polygon[:1]])
+        if _distance_to_edge(at, closed) > 1e-6:
+            assert inside[row, column] == (distance_to_polygon(at, polygon) == 0)
+
+
+def _distance_to_edge(point, closed):
+    span = np.diff(closed, axis=0)
+    along = np.clip(((point - closed[:-1]) * span).sum(axis=1) / np.maximum((span**2).sum(axis=1), 1e-12), 0, 1)
+    return np.hypot(*(closed[:-1] + span * along[:, None] - point).T).min()
+
+
+@pytest.mark.parametrize("radius", [3.3, 12.0, 40.7])
+def test_a_filled_polygon_has_its_own_area(radius):
+    turns = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    circle = np.stack([50.3 + radius * np.cos(turns), 49.8 + radius * np.sin(turns)], axis=1)
+    assert fill((circle,), 100, 100).sum() == pytest.approx(np.pi * radius**2, abs=max(3, 0.2 * radius))
+    assert not fill((circle + 1000,), 100, 100).any()
+    assert not fill((), 100, 100).any()
