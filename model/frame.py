@@ -95,8 +95,13 @@ class Frame:
 
     def spacing_at(self, x: float, y: float) -> Spacing | None:
         """Scale at a point: that of the smallest region that holds it, None where no calibrated region does."""
+        region = self.region_at(x, y)
+        return None if region is None else region.spacing_mm
+
+    def region_at(self, x: float, y: float) -> Region | None:
+        """The smallest calibrated region that holds a point."""
         holding = [r for r in self.regions if r.spacing_mm is not None and r.holds(x, y)]
-        return min(holding, key=lambda r: r.area_px).spacing_mm if holding else None
+        return min(holding, key=lambda r: r.area_px, default=None)
 
 
 def whole_frame(width: int, height: int, spacing_mm: Spacing | None) -> tuple[Region, ...]:

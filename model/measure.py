@@ -12,7 +12,7 @@ import numpy as np
 
 from model.anatomy import Tissue, View
 from model.findings import Findings, FoundStructure
-from model.frame import Frame, Spacing
+from model.frame import Frame, Region, Spacing
 from model.geometry import Points, distance_to_polygon, normals, perpendicular_span, ray_lengths, resample, sagitta
 from model.spec import CapsuleSpread
 
@@ -20,6 +20,8 @@ NO_SCALE: Final = "no scale: the source gives no spacing for this part of the pi
 _CHILD_YEARS: Final = 3.0
 _CLEARANCE_MM: Final = (5.0, 10.0)
 _CLEARANCE_CHILD_MM: Final = (3.0, 6.0)
+_BEYOND: Final = 0.015
+"""Share of a region's longer side that an outline may reach over its edge: a few pixels of the network."""
 _SMOOTH_PX: Final = 3.0
 _SMOOTH_TAPS: Final = 2 * round(4 * _SMOOTH_PX) + 1
 _STEP_PX: Final = 2.0
@@ -285,9 +287,22 @@ def _safety(nearest_mm: float, limits_mm: tuple[float, float], whole: bool) -> s
 
 
 def _clearance_mm(at: Points, vessel: FoundStructure, frame: Frame) -> float | None:
-    outline = vessel.contours[0]
+    outline = _cut_to(frame.region_at(float(at[0]), float(at[1])), vessel.contours[0])
     corners = np.concatenate([at[None], outline.min(axis=0)[None], outline.max(axis=0)[None]])
     spacing = common_spacing(frame, corners)
     if spacing is None:
         return None
     return distance_to_polygon(to_mm(at[None], spacing)[0], to_mm(outline, spacing))
+
+
+def _cut_to(region: Region | None, outline: Points) -> Points:
+    """An outline that reaches a little over the region's edge, where no scale holds, ends there.
+
+    A vessel cut by the picture's edge is outlined up to a network pixel or two beyond it. One that lies further out is
+    of another region, and stays as it is.
+    """
+    if region is None:
+        return outline
+    within = np.clip(outline, (region.x0, region.y0), (region.x1, region.y1))
+    beyond = _BEYOND * max(region.x1 - region.x0, region.y1 - region.y0)
+    return np.asarray(within if np.abs(within - outline).max() <= beyond else outline)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.spec import Thresholds
-from training.evaluation.measures import NEAR_MM
+from training.evaluation.measures import landmark_pairs
 from training.evaluation.score import FrameScore
 
 OPEN: Final = Thresholds(view=0.0, structure=0.0, landmark=0.0, grade=0.0)
@@ -38,7 +38,7 @@ def fit_thresholds(scores: tuple[FrameScore, ...], risks: Risks | None = None) -
     told = {
         "view": _pairs([(s.view_confidence, s.view is s.told_view) for s in scores]),
         "structure": _pairs([(t.confidence, t.dice >= 0.5) for s in seen for t in s.structures if t.labelled]),
-        "landmark": _pairs([pair for s in seen for pair in _landmarks(s)]),
+        "landmark": _pairs([pair for s in seen for pair in landmark_pairs(s)]),
         "grade": _pairs([(g.confidence, g.likeliest == g.truth) for g in grades]),
     }
     fitted = {name: lowest(*pairs, getattr(borne, name)) for name, pairs in told.items()}
@@ -62,12 +62,6 @@ def lowest(confidence: Values, right: Values, risk: float) -> float:
         return 1.0
     last = int(borne[-1])
     return 0.0 if last == confidence.size - 1 else float(falling[last])
-
-
-def _landmarks(score: FrameScore) -> list[tuple[float, bool]]:
-    """Confidence of each told landmark, and whether it lies near its place; one the truth does not have is wrong."""
-    pairs = zip(score.landmark_confidence, score.landmark_error_mm, strict=True)
-    return [(confidence, bool(error < NEAR_MM)) for confidence, error in pairs if np.isfinite(confidence)]
 
 
 def _pairs(pairs: list[tuple[float, bool]]) -> tuple[Values, Values]:

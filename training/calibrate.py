@@ -65,12 +65,14 @@ def fit_gsus_of_two(probabilities: Tensor, truth: Tensor) -> float:
     return _best(probabilities.clamp(min=1e-6).log(), truth, lambda logits: logits.softmax(dim=1))
 
 
-def fit_centroid_spread(scores: tuple[FrameScore, ...]) -> float:
-    """The share of a structure's radius that its centroid's spread is; `scores` were read with a share of 1."""
+def fit_centroid_spread(scores: tuple[FrameScore, ...]) -> float | None:
+    """The share of a structure's radius that its centroid's spread is; `scores` were read with a share of 1. None where
+    too few frames tell it, as without a scale.
+    """
     rows = [k for k, landmark in enumerate(LANDMARKS) if landmark.centroid_of is not None]
     pairs = np.array([(s.landmark_error_mm[k], s.landmark_spread_mm[k]) for s in scores for k in rows]).reshape(-1, 2)
     told = pairs[np.isfinite(pairs).all(axis=1)]
-    return _spread(torch.from_numpy(told[:, 0] / told[:, 1]))
+    return _spread(torch.from_numpy(told[:, 0] / told[:, 1])) if len(told) >= _FEW else None
 
 
 def fit_capsule_spread(scores: tuple[FrameScore, ...]) -> CapsuleSpread | None:

@@ -66,10 +66,11 @@ def export(run: Path, out: Path, beside: Path | None = None, *, half: bool = Fal
         reader = Reader(session)
         scores = tuple(score_frame(i, store.sample(i), reader) for i in split.calibration)
         grades = _grades_of_two(session, (store.sample(i) for i in split.calibration))
+    centroid_spread = fit_centroid_spread(scores)
     spec = replace(
         spec,
         thresholds=fit_thresholds(scores),
-        centroid_spread=round(fit_centroid_spread(scores), 3),
+        centroid_spread=spec.centroid_spread if centroid_spread is None else round(centroid_spread, 3),
         capsule_spread=fit_capsule_spread(scores),
         gsus_of_two=round(fit_gsus_of_two(*grades), 3),
     )
@@ -192,6 +193,8 @@ def check_parity(served: ServedNetwork, path: Path, spec: NetworkSpec) -> None:
     if alike < _LABELS_ALIKE:
         raise ParityError(f"labels agree on {alike:.4f} of the pixels, expected {_LABELS_ALIKE}")
     for name, here, there in zip(OUTPUT_NAMES[1:], told[1:], expected[1:], strict=True):
+        if not np.isfinite(here).all():
+            raise ParityError(f"{name} is no number on some pictures: a weight of the network is none, or too large")
         scale = max(1.0, float(np.abs(there).max()))
         difference = float(np.abs(here - there).max()) / scale
         if difference > _TOLERANCE:

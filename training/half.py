@@ -11,6 +11,8 @@ from datasets.whole import write_whole
 
 _LARGE: Final = 256
 """Numbers of a tensor that is worth it."""
+_LARGEST: Final = float(np.finfo(np.float16).max)
+"""A tensor with a larger number stays as it is: in half precision it would be infinite, and the answer no number."""
 
 
 def keep_in_half(path: Path) -> None:
@@ -18,7 +20,7 @@ def keep_in_half(path: Path) -> None:
     graph = onnx.load(path)
     for one in graph.graph.initializer:
         name, values = one.name, numpy_helper.to_array(one)
-        if values.dtype == np.float32 and values.size >= _LARGE:
+        if values.dtype == np.float32 and values.size >= _LARGE and np.abs(values).max() < _LARGEST:
             one.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
             widen = onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT)
             graph.graph.node.insert(0, widen)

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 from model.spec import METADATA_KEY, NetworkSpec
 from training.networks import BESIDE
 
-_LEAST_VARIANCE: Final = 1e-8
-"""Of a channel that says nothing."""
+_LEAST_VARIANCE: Final = 1e-4
+"""A channel that varies less says next to nothing, and keeps its scale: to bring it to unit variance would make numbers
+of it that drown the others as soon as a step moves them, and that half precision does not hold.
+"""
 _SCOPE: Final = "network"
 ENCODER_SCOPE: Final = "encoder."
 
@@ -157,8 +159,8 @@ def _unfold(network: nn.Module, begun: Sequence[tuple[nn.Conv2d, nn.BatchNorm2d]
         for (convolution, norm), hook in zip(begun, hooks, strict=True):
             hook.remove()
             mean, square = moments[norm] / batches
-            variance = (square - mean * mean).clamp(min=_LEAST_VARIANCE)
-            scale = variance.sqrt()
+            variance = square - mean * mean
+            scale = torch.where(variance > _LEAST_VARIANCE, variance, torch.ones_like(variance)).sqrt()
             convolution.weight.div_(scale[:, None, None, None])
             norm.bias.add_(mean)
             norm.weight.copy_(scale * (1 + norm.eps) ** 0.5)

@@ -5,7 +5,7 @@ import pytest
 
 from model.anatomy import View
 from model.findings import find
-from model.frame import Frame, whole_frame
+from model.frame import Frame, Region, whole_frame
 from model.grade import GradeRules
 from model.measure import NO_SCALE, measure, targets
 from model.spec import CapsuleSpread
@@ -106,6 +106,18 @@ def test_with_one_vessel_unseen_nothing_is_clear(spacing, safety):
     (target,) = targets(find(maps_of(labels, view, points), UNMOVED, SPEC), frame)
     assert target.safety == safety
     assert target.reason == "clearance to the femoral_vein unknown"
+
+
+@pytest.mark.parametrize(("beyond_px", "known"), [(1.5, True), (3, True), (40, False)])
+def test_a_vessel_cut_by_the_pictures_edge_keeps_its_clearance(beyond_px, known):
+    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, SPEC)
+    whole = targets(findings, SCALED)[0].clearances
+    edge = min(part.min(axis=0)[1] for part in findings.structure("femoral_artery").contours) + beyond_px
+    cut = Frame(GREY, regions=(Region(0, int(np.ceil(edge)), 255, 255, (0.2, 0.2)),), age_years=10)
+    told = {one.structure: one.distance_mm for one in targets(findings, cut)[0].clearances}["femoral_artery"]
+    assert (told is not None) is known
+    if known:
+        assert told == pytest.approx({one.structure: one.distance_mm for one in whole}["femoral_artery"], abs=0.2)
 
 
 def test_without_vessels_there_is_no_target():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.spec import Thresholds
-from tests.training.scores import score
+from tests.training.scores import NOWHERE, score
 from training.abstain import fit_thresholds, lowest
 from training.evaluation.score import GradeScore
 
@@ -37,5 +37,7 @@ def test_what_is_answered_is_wrong_no_more_often_than_borne(pairs, risk):
 def test_floors_hold_and_a_shaky_grade_raises_its_threshold():
     sure = [score(g % 4, g % 4, patient=str(g), gsus=GradeScore(g % 4, g % 4, g % 4, 0.9)) for g in range(40)]
     assert fit_thresholds(tuple(sure)) == Thresholds()
+    unscaled = [score(0, 0, landmark_confidence=(0.9,) * len(NOWHERE), landmark_error_mm=NOWHERE) for _ in range(40)]
+    assert fit_thresholds((*sure, *unscaled)) == Thresholds(), "without a scale no point is known to be wrong"
     shaky = [score(0, 1, gsus=GradeScore(0, 1, 1, 0.6)) for _ in range(20)]
     assert 0.6 < fit_thresholds((*sure, *shaky)).grade <= 0.9

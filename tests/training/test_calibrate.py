@@ -33,7 +33,7 @@ def test_a_centroid_lies_within_twice_its_spread_as_often_as_a_gaussian_says():
 
 
 def test_of_what_was_not_found_nothing_is_fitted():
-    assert fit_centroid_spread(tuple(seen(INF, NAN) for _ in range(50))) == 1.0
+    assert fit_centroid_spread(tuple(seen(INF, NAN) for _ in range(50))) is None
 
 
 def measured(error_mm: float, confidence: float):

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
+from onnx import numpy_helper
 
 from datasets.phantom.generate import phantoms
 from datasets.store import open_store
@@ -18,10 +20,11 @@ from training import loop
 from training.evaluate import evaluate
 from training.export import ParityError, check_parity, export, export_int8, untrained, write_network
 from training.feed import load_examples
+from training.half import keep_in_half
 from training.loop import train
 from training.quantise import quantise
 from training.recipe import load_recipe
-from training.run_folder import Sources
+from training.run_folder import Sources, load_run
 
 RECIPES = Path(loop.__file__).parent / "recipes"
 TINY = load_recipe(RECIPES / "tiny.toml")
@@ -39,6 +42,30 @@ def test_export_reads_and_carries_its_spec(run, data, tmp_path):
     assert figures.frames == 40
     assert json.loads((tmp_path / "report" / "report.json").read_text())["frames"] == 40
     assert "phantoms" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_numbers_too_large_for_half_precision_stay_as_they_are(network_file, tmp_path):
+    graph = onnx.load(network_file)
+    large = max(graph.graph.initializer, key=lambda one: np.prod(one.dims))
+    values = numpy_helper.to_array(large).copy()
+    values.flat[0] = 1e6
+    large.CopyFrom(numpy_helper.from_array(values, large.name))
+    onnx.save(graph, tmp_path / "large.onnx")
+    before = (tmp_path / "large.onnx").stat().st_size
+    keep_in_half(tmp_path / "large.onnx")
+    kept = {one.name: numpy_helper.to_array(one) for one in onnx.load(tmp_path / "large.onnx").graph.initializer}
+    assert all(np.isfinite(one).all() for one in kept.values() if one.dtype.kind == "f")
+    assert kept[large.name].max() == 1e6
+    assert (tmp_path / "large.onnx").stat().st_size < before
+
+
+def test_an_answer_that_is_no_number_is_not_exported(run, tmp_path):
+    recipe, network = load_run(run)
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    with pytest.raises(ParityError, match="no number"):
+        write_network(network, untrained(recipe)[1], tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
 
 
 def test_two_runs_are_exported_as_one_file(run, data, tmp_path):

@@ -17,6 +17,7 @@ from training.feed import Mix
 from training.loop import train
 from training.networks import build_network
 from training.recipe import load_recipe
+from training.restore import fill, read_onnx, restore
 from training.run_folder import Sources, load_run
 
 TINY = load_recipe(Path(loop.__file__).parent / "recipes" / "tiny.toml")
@@ -51,6 +52,19 @@ def test_training_goes_on_from_an_exported_file(run, data, vessels, tmp_path):
     assert all(torch.allclose(one.running_var, torch.ones(1)) for one in norms), "no weights are tiny beside a step"
     train(replace(TINY, epochs=1), Sources(data, weights=exported), tmp_path / "more")
     assert Sources.of(tmp_path / "more").weights == exported
+
+
+def test_a_channel_that_says_nothing_is_not_blown_up():
+    served = read_onnx(STARTER)
+    said, restored = build_network(served.network), build_network(served.network)
+    fill(said, served)
+    pictures = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(0)) * 255
+    restore(restored, served, [pictures])
+    with torch.no_grad():
+        for here, there in zip(restored.eval()(pictures), said.eval()(pictures), strict=True):
+            torch.testing.assert_close(here, there, atol=0.02, rtol=0.01)
+    largest = max(float(weight.abs().max()) for weight, _ in served.layers.values())
+    assert max(float(one.abs().max()) for one in restored.parameters()) < 10 * largest
 
 
 def test_an_encoder_with_imagenet_weights_goes_under_an_exported_decoder(run, data, vessels, tmp_path):

@@ -177,7 +177,7 @@ def calibration(scores: Sequence[FrameScore]) -> dict[str, Reliability]:
         "view": [(s.view_confidence, float(s.view is s.told_view)) for s in scores],
         "grade": [(g.confidence, float(g.truth == g.likeliest)) for g in graded],
         "structure": [(t.confidence, t.precision) for t in drawn],
-        "landmark": [pair for s in scores for pair in _landmark_pairs(s)],
+        "landmark": [pair for s in scores for pair in landmark_pairs(s)],
     }
     columns = {name: np.array(pairs).reshape(-1, 2) for name, pairs in told.items()}
     return {name: reliability(pair[:, 0], pair[:, 1]) for name, pair in columns.items()}
@@ -191,7 +191,7 @@ def confusion(pairs: NDArray[np.int64], size: int) -> Counts:
     return tuple(tuple(int(v) for v in row) for row in table)
 
 
-def _landmark_pairs(score: FrameScore) -> list[tuple[float, float]]:
+def landmark_pairs(score: FrameScore) -> list[tuple[float, float]]:
     """Confidence of each told landmark and whether it lies near its place; one that is not there is wrong."""
     columns = zip(score.landmark_confidence, score.landmark_error_mm, score.landmark_false, strict=True)
     return [
