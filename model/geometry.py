@@ -169,4 +169,4 @@ def _fill_from_zero(polygon_xy: Points, height: int, width: int) -> NDArray[np.b
     seen = (row >= 0) & (row < height)
     crossed = np.zeros((height, width + 1), np.int32)
     np.add.at(crossed, (row[seen], column[seen]), 1)
-    return np.cumsum(crossed, axis=1)[:, :width] % 2 == 1
+    return np.asarray(np.cumsum(crossed, axis=1)[:, :width] % 2 == 1)

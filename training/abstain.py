@@ -4,6 +4,7 @@ Fitted on the calibration split, read with no threshold at all. Phantoms are kin
 falls under its floor (the defaults of model.spec).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -64,6 +65,6 @@ def lowest(confidence: Values, right: Values, risk: float) -> float:
     return 0.0 if last == confidence.size - 1 else float(falling[last])
 
 
-def _pairs(pairs: list[tuple[float, bool]]) -> tuple[Values, Values]:
+def _pairs(pairs: Sequence[tuple[float, float]]) -> tuple[Values, Values]:
     known = np.array([pair for pair in pairs if np.isfinite(pair[0])], dtype=np.float64).reshape(-1, 2)
     return known[:, 0], known[:, 1]

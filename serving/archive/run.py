@@ -112,7 +112,7 @@ def _grade(job: Job, begun: Begun, say: Callable[[str], None], heard: Callable[[
             f"no study in {job.archive}, where some were read before: see that it is mounted, or add --forget"
         )
     write_note(job.out, begun, None)
-    names = {parts.name(study): study for study in plan.studies}
+    names = {parts.name(study): study for study in _in_order(plan.studies, job.asked)}
     changes = parts.line_up(names, plan.names)
     if job.forget:
         parts.forget()
@@ -142,6 +142,16 @@ def _grade(job: Job, begun: Begun, say: Callable[[str], None], heard: Callable[[
     write_page(job.out, hips, failures, begun.settings)
     write_note(job.out, begun, asdict(outcome))
     return outcome
+
+
+def _in_order(studies: tuple[Study, ...], asked: Asked) -> Iterable[Study]:
+    """As they stand in the tables: by the names they have there. The originals' are mostly in the order of time, which
+    would tell how much further one patient's days are shifted than another's.
+    """
+    if asked.identities is None:
+        return studies
+    pseudonyms = asked.identities.pseudonyms
+    return sorted(studies, key=lambda study: pseudonyms.uid(study.name))
 
 
 def _begun(job: Job) -> Begun:

@@ -6,7 +6,7 @@ pixels        the insonated area is kept, everything around it is blanked
 layouts       what a person blanked on a scanner's screen, remembered for the next file that looks the same
 search        text that is left inside: shown to a person, never a proof that there is none
 clean         one DICOM file -> its de-identified twin, withheld
-decisions     what a person said of each file
-release       what was cleared, with flags that are true by then
+decisions     what a person said of each file's picture
+release       where each file stands; what was cleared, with flags that are true by then
 clearing      the page on which a person decides
 """

@@ -19,7 +19,7 @@ from datasets.dicom_header import read_header
 from datasets.picture import UnreadableFile
 from serving.deidentify.header import CAPTURES_OF_FRAMES, clean_header, identifying_words, residue
 from serving.deidentify.layouts import Layouts, layout_of
-from serving.deidentify.pixels import describe, keep_mask, kept_frames, overview, pack
+from serving.deidentify.pixels import describe, digest_of, keep_mask, kept_frames, overview, pack
 from serving.deidentify.pseudonyms import Pseudonyms
 from serving.deidentify.search import Found, TextSearch
 
@@ -49,13 +49,17 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a person should know of a withheld file; it stays where the key is."""
+    """What a person should know of a withheld file; it stays where the key is.
+
+    `picture` is the digest of its pixels: a decision is on these. Notes of older versions do not tell it.
+    """
 
     crossing: Crossing
     layout: str
     has_regions: bool
     frames: int
     found: tuple[Found, ...]
+    picture: str = ""
 
     @property
     def uid(self) -> str:
@@ -104,7 +108,8 @@ class Cleaner:
         _tell_frames(cleaned, len(frames))
         describe(cleaned, pack(frames), frames[0].shape, _was_lossy(header, cine))
         found = self._search.search(frames, words)
-        note = Note(_crossing(header, cleaned, name), layout, bool(cine.regions), len(frames), found)
+        crossing, picture = _crossing(header, cleaned, name), digest_of(cleaned)
+        note = Note(crossing, layout, bool(cine.regions), len(frames), found, picture)
         return Withheld(_as_file(cleaned), note)
 
     def _blanked(self, cine: DicomCine, layout: str) -> list[Any]:

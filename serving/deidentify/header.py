@@ -70,6 +70,8 @@ _ENUMERATED: Final = {
     "ConversionType": ("DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"),
 }
 _DATES: Final = ("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate")
+_YEARS: Final = range(1980, 2100)
+"""Of ultrasound as DICOM. A date out of them is a filler, such as 00010101: shifted, it would tell by how many days."""
 _UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _EMPTY: Final = (
     "PatientBirthDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber", "PatientOrientation",
@@ -196,7 +198,7 @@ def _tell_when(cleaned: Dataset, header: Dataset, pseudonyms: Pseudonyms, patien
     cleaned.StudyDate = ""
     for name in _DATES:
         day = read_date(str(header.get(name) or "").replace("-", ""))
-        if day is not None:
+        if day is not None and day.year in _YEARS:
             setattr(cleaned, name, pseudonyms.shifted(day, patient).strftime("%Y%m%d"))
     cleaned.LongitudinalTemporalInformationModified = "MODIFIED"
 

@@ -3,6 +3,7 @@
 Text inside the area survives any mask.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,7 @@ _STEP_PX: Final = 4
 _ABOVE_BACKGROUND: Final = 6
 _MARGIN: Final = 2
 _LEAST_SHARE: Final = 0.05
+_SHOWN_BY: Final = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +91,13 @@ def describe(header: Dataset, frames: Sequence[bytes], shape: tuple[int, ...], i
     header.LossyImageCompression = "01" if is_lossy else "00"
     header.PixelData = encapsulate(list(frames))
     header["PixelData"].VR = "OB"
+
+
+def digest_of(dataset: Dataset) -> str:
+    """Tells pictures apart: SHA-256 of the pixels as they are stored, and of what they are shown by."""
+    told = hashlib.sha256("|".join(str(dataset.get(name)) for name in _SHOWN_BY).encode())
+    told.update(dataset.PixelData)
+    return told.hexdigest()
 
 
 def _areas(seen: Overview, regions: Sequence[Region]) -> list[Box]:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -19,8 +19,8 @@ from datasets.whole import unfinished, write_whole
 from serving.deidentify.clean import Crossing, Note
 from serving.deidentify.decisions import Decision, Verdict, load_decisions
 from serving.deidentify.header import CLEAN_PIXELS, code_item
-from serving.deidentify.layouts import Layouts, load_layouts
-from serving.deidentify.pixels import Box, pack
+from serving.deidentify.layouts import load_layouts
+from serving.deidentify.pixels import Box, digest_of, pack
 
 PRIVATE: Final = "private"
 """Below OUT: key, names, queue. Everything else there can be given away."""
@@ -46,6 +46,36 @@ class Waiting:
         return self.part / IMAGES / f"{self.note.uid}.dcm"
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a withheld file stands: its picture, the last decision on it, and what is blanked in its layout."""
+
+    waiting: Waiting
+    last: Decision | None
+    layout: tuple[Box, ...]
+
+    @property
+    def decision(self) -> Decision | None:
+        """The last decision, if it is on the picture as it is now: of another one nobody has decided anything."""
+        return self.last if self.last is not None and self.last.seen == self.waiting.note.picture else None
+
+    @property
+    def is_cleared(self) -> bool:
+        """Whether it may be out."""
+        return self.decision is not None and self.decision.verdict is Verdict.CLEARED
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """What is blanked: whatever was drawn in this file, on an older picture too, and what is in its layout."""
+        return tuple(sorted({*(() if self.last is None else self.last.boxes), *self.layout}))
+
+    @property
+    def told(self) -> str:
+        """What is written down once it is out: what it was made of. Where this has changed it is made again."""
+        note = self.waiting.note
+        return json.dumps({"part": self.waiting.part.name, "picture": note.picture, "boxes": self.boxes}) + "\n"
+
+
 def list_withheld(out: Path) -> dict[str, Waiting]:
     """All de-identified files of a run by UID, decided or not. Raises FileNotFoundError where there was no such run."""
     parts = out / PRIVATE / PARTS
@@ -54,42 +84,58 @@ def list_withheld(out: Path) -> dict[str, Waiting]:
     waiting = {}
     for told in sorted(parts.glob(f"[!.]*/{IMAGES}/*.json")):
         note = Note.from_json(json.loads(told.read_text()))
+        if not note.picture:
+            note = replace(note, picture=digest_of(pydicom.dcmread(told.with_suffix(".dcm"))))
         waiting[note.uid] = Waiting(told.parent.parent, note)
     return waiting
 
 
+def standings(out: Path, withheld: dict[str, Waiting]) -> dict[str, Standing]:
+    """Where withheld files stand by what is written down now, by UID."""
+    decisions, layouts = load_decisions(out / PRIVATE / DECISIONS), load_layouts(out / PRIVATE / LAYOUTS)
+    return {uid: Standing(one, decisions.get(uid), layouts.of(one.note.layout)) for uid, one in withheld.items()}
+
+
 def release_decided(out: Path) -> None:
-    """Brings what is out in line with the decisions: first takes back what differs from them, then adds."""
-    decisions, withheld = load_decisions(out / PRIVATE / DECISIONS), list_withheld(out)
-    layouts = load_layouts(out / PRIVATE / LAYOUTS)
-    cleared = sorted(uid for uid, one in decisions.items() if uid in withheld and one.verdict is Verdict.CLEARED)
+    """Brings what is out in line with the decisions: first takes back what differs from them, then adds.
+
+    Raises ValueError where a file is not the one that its note tells of.
+    """
     allowed, due = set(), []
-    for uid in cleared:
-        targets = {target for _, target in _copies(out, withheld[uid])}
-        if _is_out(out, targets, _Release(withheld[uid], decisions[uid], layouts)):
+    for _, standing in sorted(standings(out, list_withheld(out)).items()):
+        if not standing.is_cleared:
+            continue
+        targets = {target for _, target in _copies(out, standing.waiting)}
+        if _is_out(out, targets, standing):
             allowed |= targets
         else:
-            due.append(uid)
+            due.append(standing)
     for folder in _folders(out):
         for path in folder.glob("*.dcm"):
             if path not in allowed:
                 path.unlink()
-    for uid in due:
-        release(out, withheld[uid], decisions[uid])
+    for standing in due:
+        release(out, standing)
 
 
-def release(out: Path, waiting: Waiting, decision: Decision) -> None:
+def release(out: Path, standing: Standing) -> None:
     """Writes a cleared file, and report, segmentation and annotated frames of it where they were asked for.
 
-    What was out of it before goes first: an error leaves nothing there that lacks a box.
+    What was out of it before goes first: an error leaves nothing there that lacks a box. Raises ValueError where the
+    file is not the one that its note tells of.
     """
-    this = _Release(waiting, decision, load_layouts(out / PRIVATE / LAYOUTS))
+    waiting = standing.waiting
     take_back(out, waiting)
+    if digest_of(pydicom.dcmread(waiting.path)) != waiting.note.picture:
+        raise ValueError(
+            f"{waiting.path} is not the picture that was decided on: remove {waiting.part}, and "
+            "`hipsono grade --resume` makes it again"
+        )
     for path, target in _copies(out, waiting):
-        _let_out(path, target, this.boxes)
+        _let_out(path, target, standing.boxes)
     note = _note_of(out, waiting)
     note.parent.mkdir(mode=0o700, exist_ok=True)
-    write_whole(note, this.told)
+    write_whole(note, standing.told)
 
 
 def take_back(out: Path, waiting: Waiting) -> None:
@@ -99,32 +145,13 @@ def take_back(out: Path, waiting: Waiting) -> None:
         target.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Release:
-    """What a file is let out with."""
-
-    waiting: Waiting
-    decision: Decision
-    layouts: Layouts
-
-    @property
-    def boxes(self) -> tuple[Box, ...]:
-        """What is blanked: for this file, and for its layout."""
-        return tuple(sorted({*self.decision.boxes, *self.layouts.of(self.waiting.note.layout)}))
-
-    @property
-    def told(self) -> str:
-        """What is written down once it is out: what it was made of. Where this has changed it is made again."""
-        return json.dumps({"part": self.waiting.part.name, "boxes": self.boxes}) + "\n"
-
-
 def _note_of(out: Path, waiting: Waiting) -> Path:
     return out / PRIVATE / RELEASED / f"{waiting.note.uid}.json"
 
 
-def _is_out(out: Path, targets: Iterable[Path], this: _Release) -> bool:
-    note = _note_of(out, this.waiting)
-    return note.exists() and note.read_text() == this.told and all(target.exists() for target in targets)
+def _is_out(out: Path, targets: Iterable[Path], standing: Standing) -> bool:
+    note = _note_of(out, standing.waiting)
+    return note.exists() and note.read_text() == standing.told and all(target.exists() for target in targets)
 
 
 def blanked(dataset: Dataset, boxes: Iterable[Box]) -> Dataset:

@@ -1,8 +1,11 @@
 """An archive with identifiers planted wherever scanners and people put them."""
 
+import shutil
+
 import cv2
 import pydicom
 import pytest
+from fastapi.testclient import TestClient
 from pydicom.dataset import Dataset
 
 from datasets.dicom_write import write_dicom
@@ -11,6 +14,7 @@ from model.anatomy import View
 from serving.archive.command import asked_of, identities_for
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
+from serving.deidentify.clearing import Desk, create_clearing
 from serving.deidentify.release import list_withheld
 from tests import known_hips
 
@@ -75,3 +79,34 @@ def graded(planted, tmp_path_factory):
     out = tmp_path_factory.mktemp("graded") / "out"
     grade(job(planted, out), lambda _: None)
     return out
+
+
+@pytest.fixture
+def out(graded, tmp_path):
+    """The run, for a test to decide on."""
+    return shutil.copytree(graded, tmp_path / "out")
+
+
+@pytest.fixture
+def desk(out):
+    return desk_of(out)
+
+
+def desk_of(out, **more):
+    return TestClient(create_clearing(Desk(out, "A. Kim")), base_url="http://127.0.0.1", **more)
+
+
+def row_of(desk, uid):
+    """A file as the page shows it."""
+    return next(row for row in desk.get("/files").json() if row["uid"] == uid)
+
+
+def decide(desk, uid, verdict="cleared", **more):
+    told = {"verdict": verdict, "seen": row_of(desk, uid)["seen"], **more}
+    answer = desk.post(f"/files/{uid}", json=told)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def to_give_away(out):
+    return [path for path in out.rglob("*") if path.is_file() and "private" not in path.relative_to(out).parts]

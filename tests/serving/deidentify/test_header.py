@@ -146,6 +146,13 @@ def test_what_is_left_is_found():
     assert residue(cleaned, words) == ("StudyDescription",)
 
 
+@pytest.mark.parametrize("filler", ["00010101", "19000101", "19700101", "99991231"])
+def test_a_filler_for_a_date_is_dropped(filler):
+    cleaned = clean_header(instance(StudyDate=filler, SeriesDate=filler, ContentDate="20250911"), KEY)
+    assert cleaned.StudyDate == "" and "SeriesDate" not in cleaned
+    assert re.fullmatch(r"20\d{6}", cleaned.ContentDate)
+
+
 @given(st.dates(date(1950, 1, 1), date(2100, 1, 1)), st.integers(0, 4000), st.text(min_size=1))
 def test_intervals_hold_and_dates_do_not(day, later, patient):
     first, second = KEY.shifted(day, patient), KEY.shifted(day + timedelta(days=later), patient)

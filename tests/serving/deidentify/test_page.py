@@ -1,15 +1,18 @@
 """The clearing page in a real headless Chromium: a box drawn by hand is black in what goes out."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
 import sys
 
+import pydicom
 import pytest
 
 from datasets.dicom import read_dicom
-from serving.deidentify.release import list_withheld
+from serving.deidentify.pixels import digest_of
+from serving.deidentify.release import blanked, list_withheld
 from tests.flow.conftest import CHROMIUM, free_port, launched
 from tests.serving.deidentify.conftest import INSIDE, OUTSIDE, uid_of
 from tests.waiting import PATIENCE_S, until
@@ -62,16 +65,66 @@ def test_a_name_is_blanked_by_hand_and_the_file_cleared(page):
     card.locator("rect.named").first.wait_for()
     assert "KOWALSKI" in card.inner_text()
     box = card.locator("rect.named").first.bounding_box()
-    opened.mouse.move(box["x"] - 4, box["y"] - 4)
-    opened.mouse.down()
-    opened.mouse.move(box["x"] + box["width"] + 4, box["y"] + box["height"] + 4)
-    opened.mouse.up()
+    draw(opened, (box["x"] - 4, box["y"] - 4), (box["x"] + box["width"] + 4, box["y"] + box["height"] + 4))
     opened.get_by_role("button", name="Blank and clear", exact=True).click()
     opened.get_by_role("button", name="Cleared", exact=True).click()
     opened.locator("article .cleared", has_text="A. Kim").wait_for()
+    assert is_blank(out, uid)
+
+
+def draw(opened, start, end):
+    opened.mouse.move(*start)
+    opened.mouse.down()
+    opened.mouse.move(*end)
+    opened.mouse.up()
+
+
+def is_blank(out, uid):
+    """Whether the name is gone from what is out."""
     frame = read_dicom(out / "images" / f"{uid}.dcm").frame(2)
     x, y = frame.width // 2, frame.height // 2
-    assert not frame.grey[y - 12 : y, x - 48 : x + 40].any()
+    return not frame.grey[y - 12 : y, x - 48 : x + 40].any()
+
+
+def test_a_box_drawn_later_for_the_layout_leaves_the_name_blank(page):
+    """The page posts what was drawn now, and no more: what was blanked before is the server's to know."""
+    opened, out = page
+    uid = uid_of(out, INSIDE)
+    named = opened.locator("article").first.locator("rect.named").first
+    named.wait_for()
+    box = named.bounding_box()
+    draw(opened, (box["x"] - 4, box["y"] - 4), (box["x"] + box["width"] + 4, box["y"] + box["height"] + 4))
+    opened.get_by_role("button", name="Blank and clear", exact=True).click()
+    opened.get_by_role("button", name="Cleared", exact=True).click()
+    opened.locator("rect.blank").wait_for()
+    draw(opened, (box["x"], box["y"] - 40), (box["x"] + 30, box["y"] - 20))
+    posted = []
+    opened.on("request", lambda request: posted.append(request.post_data_json) if request.method == "POST" else None)
+    opened.get_by_role("button", name="Blank in all of this layout, and clear").click()
+    opened.get_by_role("button", name="Undo boxes").wait_for(state="detached")
+    until(lambda: opened.locator("rect.blank").count() == 2)
+    assert len(posted[0]["boxes"]) == 1 and posted[0]["everywhere"]
+    assert is_blank(out, uid)
+
+
+def test_a_picture_that_is_another_by_now_is_shown_again_and_not_cleared(page):
+    opened, out = page
+    opened.locator("article rect.named").first.wait_for()
+    waiting = list_withheld(out)[uid_of(out, INSIDE)]
+    change_picture(waiting)
+    opened.locator("article").first.get_by_role("button", name="Clear", exact=True).click()
+    opened.locator("#talk", has_text="look at it again").wait_for()
+    opened.locator(f'img[src*="{list_withheld(out)[waiting.note.uid].note.picture}"]').wait_for()
+    assert not list(out.glob("images/*.dcm"))
+
+
+def change_picture(waiting):
+    """As `hipsono grade --resume` leaves a file that was exported anew."""
+    dataset = blanked(pydicom.dcmread(waiting.path), [(0, 0, 300, 300)])
+    dataset.save_as(waiting.path)
+    note = waiting.path.with_suffix(".json")
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"picture": digest_of(dataset)}))
+    os.utime(waiting.part.parent)
 
 
 def test_pictures_without_a_find_are_cleared_together_after_a_question(page):

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,38 +18,27 @@ from serving.archive.command import identities_for
 from serving.archive.results import Result
 from serving.archive.run import Job, grade
 from serving.deidentify import release as release_module
-from serving.deidentify.clearing import create_clearing
+from serving.deidentify.clearing import Desk
 from serving.deidentify.decisions import Decision, Verdict, load_decisions, write_down
 from serving.deidentify.layouts import Layouts, load_layouts, save_layouts
 from serving.deidentify.pseudonyms import keep_key
 from serving.deidentify.release import list_withheld
-from tests.serving.deidentify.conftest import INSIDE, OUTSIDE, PLANTED, job, uid_of
-
-
-@pytest.fixture
-def out(graded, tmp_path):
-    """The run, for a test to decide on."""
-    return shutil.copytree(graded, tmp_path / "out")
-
-
-@pytest.fixture
-def desk(out):
-    return TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1")
-
-
-def to_give_away(out):
-    return [path for path in out.rglob("*") if path.is_file() and "private" not in path.relative_to(out).parts]
-
-
-def decide(desk, uid, verdict="cleared", **more):
-    answer = desk.post(f"/files/{uid}", json={"verdict": verdict, **more})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+from tests.serving.deidentify.conftest import (
+    INSIDE,
+    OUTSIDE,
+    PLANTED,
+    decide,
+    desk_of,
+    job,
+    row_of,
+    to_give_away,
+    uid_of,
+)
 
 
 def test_nothing_planted_is_in_what_may_be_given_away_and_no_picture_is_out(graded):
     given = to_give_away(graded)
-    assert {path.name for path in given} == {"readings.parquet", "hips.parquet", "run.json", "index.html"}
+    assert {path.name for path in given} - {".lock"} == {"readings.parquet", "hips.parquet", "run.json", "index.html"}
     told = b"".join(path.read_bytes() for path in given if path.suffix != ".parquet")
     told += b"".join(str(pq.read_table(path).to_pylist()).encode() for path in given if path.suffix == ".parquet")
     assert [one for one in PLANTED if one in told] == []
@@ -162,10 +152,10 @@ def lay_out_alike(out):
 
 def test_a_box_for_everywhere_is_blank_in_what_was_out_already(out):
     first, second = lay_out_alike(out)
-    desk = TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1")
+    desk = desk_of(out)
     decide(desk, first)
     assert not is_blank(out, first)
-    gone = Decision("1.2.3", Verdict.CLEARED, (), "A. Kim", "2026-01-01")
+    gone = Decision("1.2.3", "", Verdict.CLEARED, (), "A. Kim", "2026-01-01")
     write_down(gone, out / "private" / "decisions.jsonl")
     decide(desk, second, boxes=[BOX], everywhere=True)
     assert is_blank(out, first) and is_blank(out, second)
@@ -174,33 +164,33 @@ def test_a_box_for_everywhere_is_blank_in_what_was_out_already(out):
 @pytest.mark.parametrize("remembered", ["decision", "layout"])
 def test_what_was_out_before_a_crash_is_blanked_at_the_next_start(out, remembered):
     first, _ = lay_out_alike(out)
-    decide(TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1"), first)
+    decide(desk_of(out), first)
     if remembered == "decision":
-        again = Decision(first, Verdict.CLEARED, (BOX,), "A. Kim", "2026-01-01")
-        write_down(again, out / "private" / "decisions.jsonl")
+        path = out / "private" / "decisions.jsonl"
+        write_down(replace(load_decisions(path)[first], boxes=(BOX,)), path)
     else:
         save_layouts(Layouts({"one": (BOX,)}), out / "private" / "layouts.json")
     assert not is_blank(out, first)
-    create_clearing(out, "A. Kim")
+    Desk(out, "A. Kim")
     assert is_blank(out, first)
 
 
 def test_what_is_out_is_written_again_only_where_it_would_differ(out):
     first, second = lay_out_alike(out)
-    desk = TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1")
+    desk = desk_of(out)
     decide(desk, first)
     decide(desk, second, boxes=[BOX])
     written = {path: path.stat().st_ino for path in out.glob("*/*.dcm")}
-    create_clearing(out, "A. Kim")
+    Desk(out, "A. Kim")
     assert {path: path.stat().st_ino for path in out.glob("*/*.dcm")} == written != {}
 
 
 def test_a_box_that_cannot_be_written_takes_the_picture_away(out, monkeypatch):
     first, second = lay_out_alike(out)
-    desk = TestClient(create_clearing(out, "A. Kim"), base_url="http://127.0.0.1", raise_server_exceptions=False)
+    desk = desk_of(out, raise_server_exceptions=False)
     decide(desk, first)
     monkeypatch.setattr(release_module, "_let_out", full_disk)
-    told = {"verdict": "cleared", "boxes": [BOX], "everywhere": True}
+    told = {"verdict": "cleared", "seen": row_of(desk, second)["seen"], "boxes": [BOX], "everywhere": True}
     assert desk.post(f"/files/{second}", json=told).status_code == 500
     assert not list(out.glob("images/*.dcm"))
 
@@ -256,7 +246,7 @@ def test_a_picture_that_nobody_cleared_is_taken_away(out):
     (out / "images").mkdir()
     uid = uid_of(out, OUTSIDE)
     shutil.copy(list_withheld(out)[uid].path, out / "images")
-    create_clearing(out, "A. Kim")
+    Desk(out, "A. Kim")
     assert not list(out.glob("images/*.dcm"))
 
 
@@ -264,22 +254,22 @@ def test_the_page_tells_what_it_has_and_refuses_what_it_has_not(out, desk):
     files = desk.get("/files").json()
     assert [row["verdict"] for row in files] == [None, None]
     assert files[0]["uid"] == uid_of(out, INSIDE)
-    picture = cv2.imdecode(np.frombuffer(desk.get(f"/files/{files[0]['uid']}.jpg").content, np.uint8), 0)
-    assert picture.max() > 100
-    assert desk.get(f"/files/{files[0]['uid']}.jpg?frame=99").status_code == 404
-    assert desk.post("/files/1.2.3", json={"verdict": "cleared"}).status_code == 404
-    uid = files[0]["uid"]
-    assert desk.post(f"/files/{uid}", json={"verdict": "cleared", "boxes": [[9, 9, 3, 3]]}).status_code == 422
-    assert desk.post(f"/files/{uid}", json={"verdict": "fine"}).status_code == 422
+    uid, cleared = files[0]["uid"], {"verdict": "cleared", "seen": files[0]["seen"]}
+    shown = f"/files/{uid}/{files[0]['seen']}.jpg"
+    assert cv2.imdecode(np.frombuffer(desk.get(shown).content, np.uint8), 0).max() > 100
+    assert desk.get(f"{shown}?frame=99").status_code == 404
+    assert desk.post("/files/1.2.3", json=cleared).status_code == 404
+    assert desk.post(f"/files/{uid}", json=cleared | {"boxes": [[9, 9, 3, 3]]}).status_code == 422
+    assert desk.post(f"/files/{uid}", json=cleared | {"verdict": "fine"}).status_code == 422
     assert TestClient(desk.app, base_url="http://evil.example").get("/files").status_code == 400
     assert not load_decisions(out / "private" / "decisions.jsonl")
 
 
 def test_a_decision_needs_a_name_and_a_run(out, tmp_path):
     with pytest.raises(ValueError, match="--by"):
-        create_clearing(out, " ")
+        Desk(out, " ")
     with pytest.raises(FileNotFoundError, match="--deidentify"):
-        create_clearing(tmp_path, "A. Kim")
+        Desk(tmp_path, "A. Kim")
 
 
 def test_a_line_cut_short_is_no_decision(tmp_path):
