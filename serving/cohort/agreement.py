@@ -203,5 +203,6 @@ def _ps(tests: OutcomeTests) -> dict[tuple[str, str, str], float]:
     """The p that counts of each test, by test, place and comparison."""
     told = {(t.test, t.group, t.comparison): (t.p, t.p_holm) for t in tests.within}
     told |= {(t.test, f"week {t.week:g}", t.comparison): (t.p, t.p_holm) for t in tests.between}
-    told[tests.model.kind, "all groups", "group x visit"] = (tests.model.interaction_p, None)
+    joint = tests.model.interaction
+    told[tests.model.kind, "all groups", "group x visit"] = (None if joint is None else joint.p, None)
     return {key: p if holm is None else holm for key, (p, holm) in told.items() if p is not None}

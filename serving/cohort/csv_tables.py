@@ -73,15 +73,16 @@ def _record(record: Record) -> tuple[Cell, ...]:
         read = (str(hip.hip), hip.gsus, hip.pdus, hip.capsule_distance_mm, hip.capsule_percentile,
                 hip.side_difference_mm, hip.quality, hip.learned)  # fmt: skip
     return (
-        visit.patient.patient_id, visit.patient.group, visit.week, None if visit.day is None else visit.day.isoformat(),
-        str(visit.patient.index_hip), record.study, *read, None if loss is None else str(loss.stage),
-        None if loss is None else loss.reason, record.note, *(getattr(visit.noted, name) for name in SCORES),
+        visit.patient.patient_id, visit.patient.group, f"{visit.week:g}",
+        None if visit.day is None else visit.day.isoformat(), str(visit.patient.index_hip), record.study, *read,
+        None if loss is None else str(loss.stage), None if loss is None else loss.reason, record.note,
+        *(getattr(visit.noted, name) for name in SCORES),
     )  # fmt: skip
 
 
 def _exclusions(analysis: Analysis) -> CsvTable:
     lost: list[tuple[Cell, ...]] = [
-        (r.visit.patient.patient_id, r.visit.patient.group, r.visit.week, str(r.loss.stage), r.loss.reason)
+        (r.visit.patient.patient_id, r.visit.patient.group, f"{r.visit.week:g}", str(r.loss.stage), r.loss.reason)
         for r in analysis.cohort.records
         if r.loss is not None
     ]
@@ -95,7 +96,7 @@ def _exclusions(analysis: Analysis) -> CsvTable:
 def _flow(analysis: Analysis) -> CsvTable:
     heads = ("group", "visit", "planned", *(str(stage) for stage in Stage), "graded", "graded_with_note")
     rows: Iterable[tuple[Cell, ...]] = (
-        (f.group, f.week, f.planned, *(count for _, count in f.lost), f.graded, f.noted) for f in analysis.flows
+        (f.group, f"{f.week:g}", f.planned, *(count for _, count in f.lost), f.graded, f.noted) for f in analysis.flows
     )
     return CsvTable("flow", heads, tuple(rows))
 
@@ -110,7 +111,7 @@ def _summary(name: str, summaries: Iterable[Summary]) -> CsvTable:
     heads = ("outcome", "group", "visit", "n", "missing", *grades, "mean", "sd", "sem", "median", "lower_quartile",
              "upper_quartile")  # fmt: skip
     rows = (
-        (s.outcome, s.group, s.week, s.n, s.missing, *(s.counts or (None,) * len(GRADES)), s.mean, s.sd, s.sem,
+        (s.outcome, s.group, f"{s.week:g}", s.n, s.missing, *(s.counts or (None,) * len(GRADES)), s.mean, s.sd, s.sem,
          s.median, s.lower_quartile, s.upper_quartile)
         for s in summaries
     )  # fmt: skip
@@ -138,7 +139,7 @@ def _within(analysis: Analysis) -> CsvTable:
 def _between(analysis: Analysis) -> CsvTable:
     heads = ("outcome", "visit", "comparison", "test", "n", "statistic", "p", "p_holm", *_EFFECT, "reason")
     rows = (
-        (t.outcome, t.week, t.comparison, t.test, t.n, t.statistic, t.p, t.p_holm, *_effect(t.effect), t.reason)
+        (t.outcome, f"{t.week:g}", t.comparison, t.test, t.n, t.statistic, t.p, t.p_holm, *_effect(t.effect), t.reason)
         for one in analysis.outcomes
         for t in one.tests.between
     )
@@ -146,17 +147,18 @@ def _between(analysis: Analysis) -> CsvTable:
 
 
 def _model(analysis: Analysis) -> CsvTable:
-    heads = ("outcome", "model", "n", "term", "estimate", "low_95", "high_95", "p", "wald_statistic", "reason")
+    heads = ("outcome", "model", "n", "term", "estimate", "low_95", "high_95", "p", "f_statistic", "f_df",
+             "f_df_patients", "reason")  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for one in analysis.outcomes:
         model = one.tests.model
         told = (model.outcome, model.kind, model.n)
-        if model.reason is not None:
-            rows.append((*told, *(None,) * 6, model.reason))
+        joint = model.interaction
+        if joint is None:
+            rows.append((*told, *(None,) * 8, model.reason))
             continue
-        rows += [(*told, t.name, t.estimate, t.low, t.high, t.p, None, None) for t in model.terms]
-        joint = ("group x visit (Wald)", None, None, None, model.interaction_p, model.interaction_statistic, None)
-        rows.append((*told, *joint))
+        rows += [(*told, t.name, t.estimate, t.low, t.high, t.p, *(None,) * 4) for t in model.terms]
+        rows.append((*told, "group x visit", *(None,) * 3, joint.p, joint.f, joint.df, joint.df_patients, None))
     return CsvTable("model", heads, tuple(rows))
 
 
@@ -180,7 +182,7 @@ def _means(analysis: Analysis) -> CsvTable:
     heads = ("outcome", "group", "visit", "machine_n", "machine_mean", "reader_n", "reader_mean", "difference",
              "paired_difference")  # fmt: skip
     rows = (
-        (m.outcome, m.group, m.week, m.machine_n, m.machine, m.reader_n, m.reader, m.difference, m.paired)
+        (m.outcome, m.group, f"{m.week:g}", m.machine_n, m.machine, m.reader_n, m.reader, m.difference, m.paired)
         for m in analysis.agreement.means
     )
     return CsvTable("means", heads, tuple(rows))
@@ -203,7 +205,7 @@ def _published(published: tuple[Published, ...]) -> CsvTable:
         printed, ours = one.plausibility.printed, one.ours
         own = (None,) * 4 if ours is None else (ours.n, ours.mean, ours.sd, ours.sem)
         told = (printed.n, printed.mean, printed.spread, one.kind, one.verdict, one.plausibility.words)
-        rows.append((one.group, one.week, one.outcome, *told, *own))
+        rows.append((one.group, f"{one.week:g}", one.outcome, *told, *own))
     return CsvTable("published", heads, tuple(rows))
 
 

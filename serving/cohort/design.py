@@ -8,9 +8,10 @@ import csv
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from datasets.phantom.trial import PREFIX
 from model.anatomy import GRADES, Laterality
@@ -26,6 +27,10 @@ _TRAITS: Final = ("age_years", "sex", "subtype", "disease_duration_years")
 COLUMNS: Final = (*REQUIRED, "date", "study", *SCORES, *_TRAITS, "excluded")
 _ALSO_CALLED: Final = MappingProxyType({"age": "age_years", "disease_duration": "disease_duration_years"})
 _MOST_YEARS: Final = 120.0
+_FIRST_YEAR: Final = 1900
+"""A date before is a filler such as 0001-01-01."""
+_SPELLED_ALIKE: Final = ("group", "sex", "subtype")
+_NO_REASONS: Final = frozenset({"no", "n", "0", "false"})
 
 Row = dict[str, str]
 
@@ -108,26 +113,57 @@ class Design:
 
 def read_design(path: Path) -> Design:
     """The design in a CSV file. Raises DesignError, and OSError where it cannot be opened."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, restkey="", restval="")
-        heads = [_ALSO_CALLED.get(head.strip(), head.strip()) for head in reader.fieldnames or ()]
-        _check_heads(path, heads)
-        reader.fieldnames = heads
-        rows = [
-            (number, {head: (cell or "").strip() for head, cell in row.items() if isinstance(cell, str)})
-            for number, row in enumerate(reader, start=2)
-        ]
+    heads, rows = _read(path)
     filled = [(number, row) for number, row in rows if any(row.values())]
     if not filled:
         raise DesignError(f"{path}: no rows under the header; expected one a patient and visit")
+    for column in _SPELLED_ALIKE:
+        _spell_alike(filled, column)
     patients = _patients(filled)
     visits = sorted(
         (_visit(number, row, patients[row["patient"]]) for number, row in filled),
         key=lambda visit: (visit.patient.patient_id, visit.week),
     )
     _check_once(visits)
+    _check_order(visits)
     unused = tuple(head for head in heads if head and head not in COLUMNS)
     return Design(tuple(visits), unused, all(name.startswith(PREFIX) for name in patients))
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[int, Row]]]:
+    """The heads, and every row with its number."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            heads = [_ALSO_CALLED.get(head.strip(), head.strip()) for head in reader.fieldnames or ()]
+            _check_heads(path, heads)
+            reader.fieldnames = heads
+            return heads, [(number, _cells(number, row)) for number, row in enumerate(reader, start=2)]
+    except UnicodeDecodeError:
+        raise DesignError(not_utf8(path)) from None
+
+
+def not_utf8(path: Path) -> str:
+    """What is told of a CSV that cannot be decoded, and what to do."""
+    return f"{path} is not in UTF-8: save it from the spreadsheet as CSV UTF-8"
+
+
+def _cells(number: int, row: dict[str | Any, Any]) -> Row:
+    beyond = [cell for cell in row.pop(None, ()) if cell.strip()]
+    if beyond:
+        raise DesignError(
+            f"row {number}: more cells than the header has columns, {beyond[0]!r} is beyond the last; put a text with "
+            "a comma in quotes, and a point in a number"
+        )
+    return {head: cell.strip() for head, cell in row.items()}
+
+
+def _spell_alike(rows: list[tuple[int, Row]], column: str) -> None:
+    """Saline and saline are one: cells that differ in case or spaces alone get the spelling of the first."""
+    first: dict[str, str] = {}
+    for _, row in rows:
+        if row.get(column):
+            row[column] = first.setdefault(" ".join(row[column].casefold().split()), row[column])
 
 
 def _check_heads(path: Path, heads: list[str]) -> None:
@@ -177,6 +213,8 @@ def _visit(number: int, row: Row, patient: Patient) -> Visit:
         raise DesignError(f"row {number}, column visit: empty; expected weeks since the treatment, such as 0 or 16")
     noted = Noted(**{name: _number(number, row, name, bounds) for name, bounds in SCORES.items()})
     excluded = row.get("excluded") or None
+    if excluded is not None and excluded.lower() in _NO_REASONS:
+        raise DesignError(f"row {number}, column excluded: {excluded!r}; expected a reason, or nothing where it counts")
     return Visit(number, patient, week, _day(number, row), row.get("study") or None, noted, excluded)
 
 
@@ -197,9 +235,12 @@ def _side(number: int, row: Row) -> Laterality:
 def _day(number: int, row: Row) -> date | None:
     value = row.get("date", "")
     try:
-        return date.fromisoformat(value) if value else None
+        day = date.fromisoformat(value) if value else None
     except ValueError:
-        raise DesignError(f"row {number}, column date: {value!r}; expected YYYY-MM-DD") from None
+        day = date.min
+    if day is not None and day.year < _FIRST_YEAR:
+        raise DesignError(f"row {number}, column date: {value!r}; expected YYYY-MM-DD")
+    return day
 
 
 def _number(number: int, row: Row, column: str, bounds: tuple[float, float]) -> float | None:
@@ -219,15 +260,27 @@ def _number(number: int, row: Row, column: str, bounds: tuple[float, float]) -> 
 
 
 def _check_once(visits: list[Visit]) -> None:
-    """No visit, date or study of a patient stands in two rows."""
-    seen: dict[tuple[str, str], int] = {}
+    """No visit and no date of a patient stands in two rows, and no study at all."""
+    seen: dict[tuple[str, str], Visit] = {}
     for visit in visits:
-        marks = [f"visit {visit.week:g}"]
-        marks += [f"date {visit.day}"] if visit.day and not visit.study else []
-        marks += [f"study {visit.study}"] if visit.study else []
+        patient = visit.patient.patient_id
+        marks = [(patient, f"visit {visit.week:g}")]
+        marks += [(patient, f"date {visit.day}")] if visit.day and not visit.study else []
+        marks += [("", f"study {visit.study}")] if visit.study else []
         for mark in marks:
-            before = seen.setdefault((visit.patient.patient_id, mark), visit.row)
-            if before != visit.row:
-                raise DesignError(
-                    f"row {visit.row}: patient {visit.patient.patient_id}, {mark} is in row {before} already"
-                )
+            before = seen.setdefault(mark, visit)
+            if before is not visit:
+                other = "" if before.patient is visit.patient else f", for patient {before.patient.patient_id}"
+                told = f"{mark[1]} is in row {before.row} already{other}"
+                raise DesignError(f"row {visit.row}: patient {patient}, {told}")
+
+
+def _check_order(visits: list[Visit]) -> None:
+    """No patient's later visit has an earlier date."""
+    dated = [visit for visit in visits if visit.day is not None]
+    for earlier, later in pairwise(dated):
+        if earlier.patient is later.patient and (later.day or date.max) < (earlier.day or date.min):
+            raise DesignError(
+                f"row {later.row}, column date: {later.day} of visit {later.week:g} is before {earlier.day} of visit "
+                f"{earlier.week:g} in row {earlier.row}"
+            )

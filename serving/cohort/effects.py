@@ -1,6 +1,8 @@
-"""Effect sizes with 95 % intervals: bootstrap over patients, percentiles, one fixed seed.
+"""Effect sizes, and 95 % intervals of those that have a sign: bootstrap over patients, percentiles, one fixed seed.
 
-Every statistic takes patients along its last axis, so that all resamples are computed at once.
+Kendall's W and epsilon squared have none: they cannot be below 0, lie above it by chance, by (groups - 1) / (n - 1) on
+average, and in resamples by more still, so that percentiles exclude 0 whatever the truth is.
+A resampled statistic takes patients along its last axis, so that all resamples are computed at once.
 """
 
 import warnings
@@ -41,12 +43,12 @@ def rank_biserial(change: Values, axis: int = -1) -> Values:
     return np.asarray((np.sign(change) * np.where(moved, ranks, 0.0)).sum(axis=axis) / np.maximum(total, 1.0))
 
 
-def kendall_w(visits: tuple[Values, ...], axis: int = -1) -> Values:
+def kendall_w(visits: tuple[Values, ...]) -> float:
     """Kendall's W over repeated visits, 0 to 1, from Friedman's chi-squared; 0 where nothing changes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        chi2 = stats.friedmanchisquare(*visits, axis=axis).statistic
-    return np.asarray(np.nan_to_num(chi2 / (visits[0].shape[axis] * (len(visits) - 1))))
+        chi2 = stats.friedmanchisquare(*visits).statistic
+    return float(np.nan_to_num(chi2 / (len(visits[0]) * (len(visits) - 1))))
 
 
 def cliffs_delta(first: Values, second: Values, axis: int = -1) -> Values:
@@ -55,12 +57,12 @@ def cliffs_delta(first: Values, second: Values, axis: int = -1) -> Values:
     return np.asarray(2 * u / (first.shape[axis] * second.shape[axis]) - 1)
 
 
-def epsilon_squared(*groups: Values, axis: int = -1) -> Values:
+def epsilon_squared(*groups: Values) -> float:
     """Rank epsilon squared of Kruskal-Wallis, 0 to 1: H / (n - 1); 0 where all values are alike."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        h = stats.kruskal(*groups, axis=axis).statistic
-    return np.asarray(np.nan_to_num(h / (sum(group.shape[axis] for group in groups) - 1)))
+        h = stats.kruskal(*groups).statistic
+    return float(np.nan_to_num(h / (sum(map(len, groups)) - 1)))
 
 
 def change_effect(change: Values) -> Effect:
@@ -70,12 +72,7 @@ def change_effect(change: Values) -> Effect:
 
 def course_effect(values: Values) -> Effect:
     """Of complete courses (n, visits)."""
-
-    def over(patients: NDArray[np.int64], axis: int = -1) -> Values:
-        drawn = values[patients]
-        return kendall_w(tuple(np.moveaxis(drawn, -1, 0)), axis)
-
-    return _effect("Kendall's W", (np.arange(len(values)),), over)
+    return Effect("Kendall's W", kendall_w(tuple(values.T)), None, None)
 
 
 def pair_effect(first: Values, second: Values) -> Effect:
@@ -85,11 +82,13 @@ def pair_effect(first: Values, second: Values) -> Effect:
 
 def groups_effect(groups: tuple[Values, ...]) -> Effect:
     """Of all groups."""
-    return _effect("epsilon squared", groups, epsilon_squared)
+    return Effect("epsilon squared", epsilon_squared(*groups), None, None)
 
 
 def interval(samples: tuple[NDArray[Any], ...], statistic: Callable[..., Any], *, vectorized: bool = True) -> Values:
-    """The 2.5th and 97.5th percentiles (2,) of a statistic over resamples; NaN where it cannot be resampled."""
+    """The 2.5th and 97.5th percentiles (2,) of a statistic over resamples; NaN where it cannot be resampled, and where
+    it is the same in nearly all of them, as where everybody falls: an interval without width would tell certainty.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = stats.bootstrap(
@@ -100,7 +99,8 @@ def interval(samples: tuple[NDArray[Any], ...], statistic: Callable[..., Any], *
             method="percentile",
             rng=np.random.default_rng(SEED),
         )
-    return np.array([found.confidence_interval.low, found.confidence_interval.high])
+    low, high = found.confidence_interval
+    return np.array([low, high] if low < high else [np.nan, np.nan])
 
 
 def _effect(name: str, samples: tuple[NDArray[Any], ...], statistic: Callable[..., Any]) -> Effect:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from model.anatomy import Laterality
@@ -28,10 +29,11 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Why the machine says nothing of a visit."""
+    """Why the machine says nothing of a visit; `study` where it has one that tells nothing."""
 
     stage: Stage
     reason: str
+    study: str | None = None
 
 
 _OPPOSITE = {Laterality.LEFT: Laterality.RIGHT, Laterality.RIGHT: Laterality.LEFT}
@@ -42,19 +44,38 @@ def match_patient(visits: tuple[Visit, ...], studies: Iterable[Study]) -> tuple[
 
     A visit's own study first, then its date. Where no visit of the patient has either, the patient's studies by date
     are the visits that are not excluded, in order, but only where there are as many and each has a date of its own.
+    A study that is two visits' is neither's.
     """
     everything = tuple(studies)
     by_name = {study.study: study for study in everything}
     own = [study for study in everything if study.patient_id == visits[0].patient.patient_id]
     in_order = {} if any(v.study or v.day for v in visits) else _in_order(visits, own)
-    return tuple(_match(visit, own, by_name, in_order) for visit in visits)
+    found = [_match(visit, own, by_name, in_order) for visit in visits]
+    told = zip(visits, _once(visits, found), strict=True)
+    return tuple(Loss(Stage.EXCLUDED, visit.excluded) if visit.excluded else one for visit, one in told)
+
+
+def _once(visits: tuple[Visit, ...], found: list[Study | Loss]) -> list[Study | Loss]:
+    """What was found, with a loss for a study that is named in one row and dated in another: which of them is wrong
+    nobody can tell.
+    """
+    rows: dict[str, list[Visit]] = defaultdict(list)
+    for visit, one in zip(visits, found, strict=True):
+        if isinstance(one, Study):
+            rows[one.study].append(visit)
+    return [_shared(one, rows[one.study]) if isinstance(one, Study) else one for one in found]
+
+
+def _shared(study: Study, visits: list[Visit]) -> Study | Loss:
+    if len(visits) == 1:
+        return study
+    rows = " and ".join(f"visit {visit.week:g} (row {visit.row})" for visit in visits)
+    return Loss(Stage.NO_STUDY, f"study {study.study} is that of {rows}: name each visit's own", study.study)
 
 
 def _match(
     visit: Visit, own: list[Study], by_name: dict[str, Study], in_order: dict[float, Study | Loss]
 ) -> Study | Loss:
-    if visit.excluded:
-        return Loss(Stage.EXCLUDED, visit.excluded)
     if visit.study:
         return _by_name(visit, by_name)
     if not own:
@@ -71,11 +92,13 @@ def _by_name(visit: Visit, by_name: dict[str, Study]) -> Study | Loss:
         return Loss(Stage.NO_STUDY, f"no study {visit.study}")
     if found.patient_id and found.patient_id != visit.patient.patient_id:
         return Loss(Stage.NO_STUDY, f"study {visit.study} is of another patient")
+    if visit.day is not None and found.day not in (None, visit.day):
+        return Loss(Stage.NO_STUDY, f"study {visit.study} is of {found.day}, the row says {visit.day}", found.study)
     return found
 
 
 def _by_day(visit: Visit, own: list[Study]) -> Study | Loss:
-    on_day = [study for study in own if study.study_date == f"{visit.day:%Y%m%d}"]
+    on_day = [study for study in own if study.day == visit.day]
     if len(on_day) == 1:
         return on_day[0]
     if on_day:
@@ -85,15 +108,13 @@ def _by_day(visit: Visit, own: list[Study]) -> Study | Loss:
 
 def _in_order(visits: tuple[Visit, ...], own: list[Study]) -> dict[float, Study | Loss]:
     expected = [visit for visit in visits if not visit.excluded]
-    by_date: dict[str, list[Study]] = defaultdict(list)
-    for study in own:
-        by_date[study.study_date].append(study)
+    by_day = {study.day: study for study in own}
     if len(own) != len(expected):
         lost = Loss(Stage.NO_STUDY, f"{len(own)} studies for {len(expected)} visits, and no dates in the design")
-    elif "" in by_date or len(by_date) < len(own):
+    elif None in by_day or len(by_day) < len(own):
         lost = Loss(Stage.NO_STUDY, "studies without a date of their own cannot be put in order")
     else:
-        ordered = [by_date[day][0] for day in sorted(by_date)]
+        ordered = sorted(own, key=lambda study: study.day or date.max)
         return {visit.week: study for visit, study in zip(expected, ordered, strict=True)}
     return {visit.week: lost for visit in expected}
 

@@ -110,8 +110,8 @@ class Flow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid:
-    """An outcome: `values` (patients, weeks), NaN where missing; `group_of` (patients,) indexes `groups`. Few patients
-    have the `unscheduled` ones among the weeks.
+    """An outcome: `values` (patients, weeks), NaN where missing; `planned` (patients, weeks) where the design has a
+    visit; `group_of` (patients,) indexes `groups`. Few patients have the `unscheduled` ones among the weeks.
     """
 
     outcome: Outcome
@@ -119,6 +119,7 @@ class Grid:
     weeks: tuple[float, ...]
     group_of: NDArray[np.int64]
     values: NDArray[np.float64]
+    planned: NDArray[np.bool_]
     unscheduled: tuple[float, ...] = ()
 
     @property
@@ -126,7 +127,7 @@ class Grid:
         """Without the unscheduled weeks: what asks for every visit would otherwise have nobody left."""
         kept = [week not in self.unscheduled for week in self.weeks]
         weeks = tuple(week for week, keep in zip(self.weeks, kept, strict=True) if keep)
-        return replace(self, weeks=weeks, values=self.values[:, kept], unscheduled=())
+        return replace(self, weeks=weeks, values=self.values[:, kept], planned=self.planned[:, kept], unscheduled=())
 
     def of(self, group: int) -> NDArray[np.float64]:
         """The group's patients (n, weeks)."""
@@ -159,11 +160,7 @@ def _is_excluded(study: Study, design: Design) -> bool:
         visit.excluded
         and (
             visit.study == study.study
-            or (
-                visit.patient.patient_id == study.patient_id
-                and visit.day is not None
-                and f"{visit.day:%Y%m%d}" == study.study_date
-            )
+            or (visit.patient.patient_id == study.patient_id and visit.day is not None and visit.day == study.day)
         )
         for visit in design.visits
     )
@@ -171,7 +168,7 @@ def _is_excluded(study: Study, design: Design) -> bool:
 
 def _record(visit: Visit, found: Study | Loss, side: Side) -> Record:
     if isinstance(found, Loss):
-        return Record(visit, None, None, found)
+        return Record(visit, found.study, None, found)
     hip, note = pick_hip(found, visit.patient.index_hip, side)
     if isinstance(hip, Loss):
         return Record(visit, found.study, None, hip)
@@ -204,11 +201,14 @@ def grid(cohort: Cohort, outcome: Outcome) -> Grid | None:
     row = {patient.patient_id: k for k, patient in enumerate(design.patients)}
     column = {week: k for k, week in enumerate(design.weeks)}
     values = np.full((len(row), len(column)), np.nan)
+    planned = np.zeros(values.shape, bool)
     for record in cohort.records:
+        place = row[record.visit.patient.patient_id], column[record.visit.week]
+        planned[place] = True
         value = record.value(outcome)
         if value is not None:
-            values[row[record.visit.patient.patient_id], column[record.visit.week]] = value
+            values[place] = value
     if not np.isfinite(values).any():
         return None
     group_of = np.array([design.groups.index(patient.group) for patient in design.patients])
-    return Grid(outcome, design.groups, design.weeks, group_of, values, design.unscheduled)
+    return Grid(outcome, design.groups, design.weeks, group_of, values, planned, design.unscheduled)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from serving.cohort.design import not_utf8
 from serving.cohort.plausible import Plausibility, Printed, check, parse_scale
 from serving.cohort.summaries import Summary
 
@@ -41,15 +42,24 @@ class Published:
 
 def read_published(path: Path, ours: tuple[Summary, ...]) -> tuple[Published, ...]:
     """Every row, checked. Raises ValueError that names the row and column of what is wrong."""
+    try:
+        rows = _read(path)
+    except UnicodeDecodeError:
+        raise ValueError(not_utf8(path)) from None
+    by_place = {(one.group.casefold(), one.week, one.outcome): one for one in ours}
+    return tuple(_row(number, row, by_place) for number, row in rows if any(row.values()))
+
+
+def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, restval="")
         missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
         if missing:
             raise ValueError(f"{path}: column {', '.join(missing)} is missing; expected {', '.join(REQUIRED)}")
-        by_place = {(one.group, one.week, one.outcome): one for one in ours}
-        told = [(number, {k: (v or "").strip() for k, v in row.items() if isinstance(k, str)})
-                for number, row in enumerate(reader, start=2)]  # fmt: skip
-    return tuple(_row(number, row, by_place) for number, row in told if any(row.values()))
+        return [
+            (number, {k: (v or "").strip() for k, v in row.items() if isinstance(k, str)})
+            for number, row in enumerate(reader, start=2)
+        ]
 
 
 def _row(number: int, row: dict[str, str], ours: dict[tuple[str, float, str], Summary]) -> Published:
@@ -69,5 +79,5 @@ def _row(number: int, row: dict[str, str], ours: dict[tuple[str, float, str], Su
         found = check(Printed(n, row["mean"], row["spread"], scale))
     except ValueError as error:
         raise ValueError(f"row {number}: {error}") from None
-    place = (row["group"], week, row["outcome"])
-    return Published(*place, kind, found, ours.get(place))
+    place = (row["group"].casefold(), week, row["outcome"])
+    return Published(row["group"], *place[1:], kind, found, ours.get(place))

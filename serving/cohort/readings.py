@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from datasets.dicom_header import read_date
 from model.anatomy import Laterality
 from model.cine import CineGrade
 from model.grade import Gsus
@@ -49,12 +51,17 @@ class HipReading:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The hips of one study; `study_date` YYYYMMDD, empty where files do not say."""
+    """The hips of one study; `study_date` as the files have it, empty where they do not say."""
 
     study: str
     patient_id: str
     study_date: str
     hips: tuple[HipReading, ...]
+
+    @property
+    def day(self) -> date | None:
+        """The date; None where it is none."""
+        return read_date(self.study_date)
 
 
 @dataclass(frozen=True, slots=True)

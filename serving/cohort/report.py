@@ -47,7 +47,7 @@ def write_report(analysis: Analysis, published: tuple[Published, ...], origin: O
     for plot in plots:
         (folder / FIGURES / f"{plot.name}.svg").write_text(plot.svg)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
-    environment.filters.update(number=number, p=told_p, effect=told_effect)
+    environment.filters.update(number=number, week=told_week, p=told_p, effect=told_effect)
     page = environment.get_template("report.html.jinja").render(
         notice=NOTICE,
         analysis=analysis,
@@ -85,6 +85,11 @@ def draw(analysis: Analysis) -> tuple[Plot, ...]:
 def number(value: float | None, digits: int = 2) -> str:
     """A number for the page, with a true minus; nothing where it is missing."""
     return "" if value is None else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def told_week(week: float) -> str:
+    """0.5, 2, 16: as everywhere, for a week rounded to a whole one may be another visit."""
+    return f"{week:g}"
 
 
 def told_p(value: float | None) -> str:

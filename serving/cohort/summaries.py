@@ -17,7 +17,8 @@ from serving.cohort.outcomes import OUTCOMES, Cohort, Grid
 class Summary:
     """One outcome of a group at a visit. SD is of n - 1, SEM is SD / sqrt(n); None where n is too small.
 
-    `counts` of grades 0 to 3, None where the outcome is no grade; quartiles by linear interpolation.
+    n + missing are the visits planned, those among them that the design excludes too. `counts` of grades 0 to 3, None
+    where the outcome is no grade; quartiles by linear interpolation.
     """
 
     outcome: str
@@ -62,7 +63,7 @@ def _summary(grid: Grid, group: int, week: int) -> Summary:
         group=grid.groups[group],
         week=grid.weeks[week],
         n=n,
-        missing=len(grid.of(group)) - n,
+        missing=int(grid.planned[grid.group_of == group, week].sum()) - n,
         counts=None if counts is None else (counts[0], counts[1], counts[2], counts[3]),
         mean=float(values.mean()) if n else None,
         sd=float(values.std(ddof=1)) if several else None,
@@ -84,7 +85,8 @@ def who_took_part(cohort: Cohort, first: tuple[Summary, ...]) -> tuple[Trait, ..
         *_shares("sex", members, lambda patient: patient.sex),
         *_shares("subtype", members, lambda patient: patient.subtype),
     ]
-    return (*(trait for trait in traits if any(trait.by_group)), *_at_first(first, design.groups))
+    sizes = dict(zip(design.groups, map(len, members), strict=True))
+    return (*(trait for trait in traits if any(trait.by_group)), *_at_first(first, sizes))
 
 
 def _number(name: str, groups: list[list[float | None]]) -> Trait:
@@ -113,7 +115,8 @@ def _shares(name: str, groups: list[list[Patient]], trait: Callable[[Patient], s
     ]
 
 
-def _at_first(summaries: tuple[Summary, ...], groups: tuple[str, ...]) -> list[Trait]:
+def _at_first(summaries: tuple[Summary, ...], sizes: dict[str, int]) -> list[Trait]:
+    """Missing here are patients, also those without a first visit: the table is of patients."""
     by_outcome: dict[str, dict[str, Summary]] = {}
     for one in summaries:
         by_outcome.setdefault(one.outcome, {})[one.group] = one
@@ -121,8 +124,8 @@ def _at_first(summaries: tuple[Summary, ...], groups: tuple[str, ...]) -> list[T
     return [
         Trait(
             f"{labels[key]}, week {next(iter(told.values())).week:g}: mean (SD)",
-            tuple(_told(told[group]) for group in groups),
-            sum(one.missing for one in told.values()),
+            tuple(_told(told[group]) for group in sizes),
+            sum(size - told[group].n for group, size in sizes.items()),
         )
         for key, told in by_outcome.items()
     ]

@@ -81,13 +81,14 @@ def test_info_tells_the_model(tmp_path):
         ("watch", "--lines", "--source", "film.avi"),
         ("igtl", "--connect", "127.0.0.1:1"),
         ("listen", "-o", "{out}"),
-        ("grade", ".", "-o", "{out}"),
+        ("grade", "{archive}", "-o", "{out}"),
     ],
 )
 @pytest.mark.parametrize("option", [True, False])
 def test_every_verb_that_reads_heeds_the_provider(words, option, tmp_path):
     """Here is none but the processor: what is asked for is refused, and the processor never taken in its place."""
-    words = [word.format(out=tmp_path / "out") for word in words]
+    (tmp_path / "archive").mkdir()
+    words = [word.format(out=tmp_path / "out", archive=tmp_path / "archive") for word in words]
     env = dict(os.environ)
     if option:
         words += ["--provider", "directml"]

@@ -36,7 +36,8 @@ def distance_grid(groups, weeks=(0, 2, 16)):
 def _grid(outcome, groups, weeks):
     rows = [[np.nan if value is None else value for value in row] for told in groups.values() for row in told]
     group_of = np.repeat(np.arange(len(groups)), [len(told) for told in groups.values()])
-    return Grid(outcome, tuple(groups), tuple(map(float, weeks)), group_of, np.array(rows, float))
+    values = np.array(rows, float)
+    return Grid(outcome, tuple(groups), tuple(map(float, weeks)), group_of, values, np.ones(values.shape, bool))
 
 
 def hip_row(patient, date, hip=Laterality.LEFT, gsus=1, **changes):

@@ -4,7 +4,7 @@ import pytest
 
 from serving.cohort.agreement import OutcomeTests, conclusions_agree, distances_agree, grades_agree, means_agree
 from serving.cohort.between import Between
-from serving.cohort.model import Model
+from serving.cohort.model import Interaction, Model
 from serving.cohort.within import Within
 from tests.serving.cohort.conftest import distance_grid, grade_grid
 
@@ -47,7 +47,13 @@ def test_conclusions_use_the_adjusted_p_and_only_what_both_tested():
     def tests(p, holm, interaction):
         within = (Within("solar", "g", "week 2 less 0", "Wilcoxon", 9, p=p, p_holm=holm),)
         between = (Between("solar", 0, "g / h", "Kruskal", 9, reason="not tested"),)
-        return OutcomeTests(within, between, Model("solar", "GEE", 9, interaction_p=interaction))
+        return OutcomeTests(within, between, Model("solar", "GEE", 9, interaction=Interaction(1, 2, 9, interaction)))
 
     told = conclusions_agree("solar", tests(0.02, 0.06, 0.01), tests(0.01, 0.03, 0.04))
     assert [(one.machine_p, one.reader_p, one.alike) for one in told] == [(0.06, 0.03, False), (0.01, 0.04, True)]
+
+
+def test_no_interval_is_told_where_every_resample_agrees():
+    grid = grade_grid({"g": [[0], [1], [2], [3]] * 3}, weeks=(0,))
+    whole, _ = grades_agree(grid, grid)
+    assert whole.kappa.value == 1 and (whole.kappa.low, whole.kappa.high) == (None, None)

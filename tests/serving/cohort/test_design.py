@@ -48,8 +48,16 @@ def test_a_design_is_read_by_patient_and_week(design_file):
         ((HEAD + ",solar", "A,g,0,left,1.5"), "row 2, column solar: 1.5; expected one of 0, 1, 2, 3"),
         ((HEAD + ",vas", "A,g,0,left,-1"), "row 2, column vas: -1; expected 0 to 10"),
         ((HEAD + ",date", "A,g,0,left,5.1.2026"), "row 2, column date: '5.1.2026'; expected YYYY-MM-DD"),
+        ((HEAD + ",date", "A,g,0,left,0001-01-01"), "row 2, column date: '0001-01-01'; expected YYYY-MM-DD"),
         ((HEAD + ",date", "A,g,0,left,2026-01-05", "A,g,2,left,2026-01-05"), "date 2026-01-05 is in row 2 already"),
         ((HEAD + ",study", "A,g,0,left,1.2", "A,g,2,left,1.2"), "study 1.2 is in row 2 already"),
+        ((HEAD + ",study", "A,g,0,left,1.2", "B,g,0,left,1.2"), "study 1.2 is in row 2 already, for patient A"),
+        (
+            (HEAD + ",date", "A,g,16,left,2026-01-05", "A,g,0,left,2026-04-27"),
+            "row 2, column date: 2026-01-05 of visit 16 is before 2026-04-27 of visit 0 in row 3",
+        ),
+        ((HEAD + ",vas", "A,g,0,left,5,5"), "row 2: more cells than the header has columns, '5' is beyond the last"),
+        ((HEAD + ",excluded", "A,g,0,left,No"), "row 2, column excluded: 'No'; expected a reason, or nothing"),
     ],
 )
 def test_what_is_wrong_is_named(design_file, lines, told):
@@ -59,3 +67,22 @@ def test_what_is_wrong_is_named(design_file, lines, told):
     with pytest.raises(DesignError) as error:
         read_design(path)
     assert told in str(error.value)
+
+
+def test_names_that_differ_in_case_or_spaces_alone_are_one(design_file):
+    lines = ("A,Saline 0.9,0,left,f,RF-", "B,saline  0.9,0,left,F,rf-", "C,SALINE 0.9,0,left,f,RF+")
+    design = read_design(design_file(HEAD + ",sex,subtype", *lines))
+    assert design.groups == ("Saline 0.9",)
+    assert [(one.sex, one.subtype) for one in design.patients] == [("f", "RF-"), ("f", "RF-"), ("f", "RF+")]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_file_of_another_encoding_says_how_to_save_it(tmp_path, encoding):
+    path = tmp_path / "design.csv"
+    path.write_text(f"{HEAD}\nM\u00fcller,g,0,left\n", encoding=encoding)
+    with pytest.raises(DesignError, match=r"design\.csv is not in UTF-8: save it .* as CSV UTF-8"):
+        read_design(path)
+
+
+def test_cells_left_empty_after_the_last_column_are_no_matter(design_file):
+    assert read_design(design_file(HEAD, "A,g,0,left,,", "A,g,2,left")).weeks == (0, 2)

@@ -8,6 +8,7 @@ from serving.cohort.design import read_design
 from serving.cohort.matching import Side, Stage
 from serving.cohort.outcomes import DISTANCE, OUTCOMES, QUALITY, READER_SOLAR, SOLAR, WITH_REVIEW, flows, grid, join
 from serving.cohort.readings import read_readings
+from serving.cohort.summaries import summarise, who_took_part
 from serving.cohort.within import changes_within
 from tests.serving.cohort.conftest import frame_row, hip_row, write_archive
 
@@ -95,6 +96,46 @@ def test_two_studies_of_a_day_are_not_chosen_from(joined):
     rows = [hip_row("A", "20260105", study="1"), hip_row("A", "20260105", study="2")]
     (loss,) = losses(joined(["A,g,0,left,2026-01-05,,,"], rows))
     assert loss == (Stage.NO_STUDY, "2 studies on 2026-01-05: name one in the column study")
+
+
+@pytest.mark.parametrize("excluded", ["", "withdrew"])
+def test_a_study_counts_for_one_visit(joined, excluded):
+    """Row 2 names the study, row 3 has its date."""
+    lines = [f"A,g,0,left,,A/20260105,,{excluded}", "A,g,16,left,2026-01-05,,,", "A,g,24,left,2026-06-01,,,"]
+    cohort = joined(lines, [hip_row("A", "20260105"), hip_row("A", "20260601")])
+    told = "study A/20260105 is that of visit 0 (row 2) and visit 16 (row 3): name each visit's own"
+    first = (Stage.EXCLUDED, excluded) if excluded else (Stage.NO_STUDY, told)
+    assert losses(cohort) == [first, (Stage.NO_STUDY, told), None]
+    assert [record.value(SOLAR) for record in cohort.records] == [None, None, 1] and cohort.unmatched == ()
+
+
+def test_a_study_of_another_day_than_its_row_says_is_told(joined):
+    cohort = joined(["A,g,0,left,2026-01-06,A/20260105,,"], [hip_row("A", "20260105")])
+    assert losses(cohort) == [(Stage.NO_STUDY, "study A/20260105 is of 2026-01-05, the row says 2026-01-06")]
+
+
+def test_dates_of_the_older_form_are_dates(joined):
+    rows = [hip_row("A", "2026.01.05", gsus=3), hip_row("A", "20250105", gsus=2), hip_row("A", "2026.03.01", gsus=1)]
+    dated = joined(["A,g,0,left,2026-01-05,,,", "A,g,16,left,2026-03-01,,,withdrew"], rows)
+    assert [record.value(SOLAR) for record in dated.records] == [3, None]
+    assert [one.study_date for one in dated.unmatched] == ["20250105"]
+    in_order = joined([f"A,g,{week},left,,,," for week in (0, 2, 16)], rows)
+    assert [record.value(SOLAR) for record in in_order.records] == [2, 3, 1]
+
+
+def test_missing_are_visits_planned_without_a_value(joined):
+    lines = [f"{who},g,0,left,,,{'' if who == 'C' else 1}," for who in "ABCD"]
+    lines += ["A,g,5,left,,,1,", "B,g,5,left,,,1,withdrew", "C,g,5,left,,,,"]
+    cohort = joined(lines, [])
+    told = summarise(grid(cohort, READER_SOLAR))
+    assert [(one.week, one.n, one.missing) for one in told] == [(0, 3, 1), (5, 1, 2)]
+    assert [one.n + one.missing for one in told] == [flow.planned for flow in flows(cohort)]
+
+
+def test_missing_of_who_took_part_are_patients(joined):
+    cohort = joined(["A,g,0,left,,,1,", "B,g,0,left,,,,", "C,g,2,left,,,1,"], [])
+    first = [one for one in summarise(grid(cohort, READER_SOLAR)) if one.week == 0]
+    assert [(trait.by_group, trait.missing) for trait in who_took_part(cohort, tuple(first))][-1] == (("1.00",), 2)
 
 
 def test_a_hip_of_unknown_side_is_the_index_hip_only_where_it_is_alone(joined):

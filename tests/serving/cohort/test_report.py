@@ -15,6 +15,7 @@ from serving.cohort.matching import Side
 from serving.cohort.model import fit
 from serving.cohort.outcomes import OUTCOMES
 from serving.cohort.plots import courses
+from serving.cohort.published import read_published
 from serving.cohort.report import told_effect, told_p
 from tests.flow.test_command import hipsono
 from tests.serving.cohort.conftest import distance_grid, frame_row, hip_row, write_archive
@@ -144,10 +145,10 @@ def test_the_csv_tables_agree_with_each_other(report):
         "excluded by the design", "no study", "not gradable", "no visit"
     }  # fmt: skip
     treated = next(
-        r for r in table(folder, "summary") if (r["outcome"], r["group"], r["visit"]) == ("solar", "treated", "0.0")
+        r for r in table(folder, "summary") if (r["outcome"], r["group"], r["visit"]) == ("solar", "treated", "0")
     )
     mean = next(
-        r for r in table(folder, "means") if (r["outcome"], r["group"], r["visit"]) == ("solar", "treated", "0.0")
+        r for r in table(folder, "means") if (r["outcome"], r["group"], r["visit"]) == ("solar", "treated", "0")
     )
     assert float(treated["mean"]) == float(mean["machine_mean"]) == 15 / 8 and float(mean["reader_mean"]) == 14 / 8
     assert float(mean["paired_difference"]) == 1 / 8
@@ -169,7 +170,7 @@ def test_a_study_that_is_no_visits_is_named_everywhere(report):
 
 def test_hips_under_review_are_a_sensitivity_analysis_beside_the_primary_one(report):
     folder, _, said = report
-    here = ("treated", "2.0")
+    here = ("treated", "2")
     primary, with_review = (
         next(row for row in table(folder, name) if row["outcome"] == key and (row["group"], row["visit"]) == here)
         for name, key in (("summary", "solar"), ("sensitivity", "solar_with_review"))
@@ -186,9 +187,9 @@ def test_hips_under_review_are_a_sensitivity_analysis_beside_the_primary_one(rep
 
 def test_quality_is_tabled_by_group_and_visit(report):
     rows = {(row["group"], row["visit"]): row for row in table(report[0], "quality")}
-    assert len(rows) == 6 and float(rows["treated", "0.0"]["mean"]) == 0.75
-    assert float(rows["treated", "2.0"]["mean"]) == pytest.approx((7 * 0.75 + 0.5) / 8)
-    assert rows["placebo", "16.0"]["missing"] == "2"
+    assert len(rows) == 6 and float(rows["treated", "0"]["mean"]) == 0.75
+    assert float(rows["treated", "2"]["mean"]) == pytest.approx((7 * 0.75 + 0.5) / 8)
+    assert rows["placebo", "16"]["missing"] == "2"
 
 
 def test_a_score_that_never_varies_is_told_and_tested_by_nobody(report):
@@ -220,6 +221,45 @@ def test_one_group_one_visit_one_patient_is_a_report_too(tmp_path):
     page = (tmp_path / "report" / "index.html").read_text()
     assert "one visit: no change to test" in page and "Not tested: one group" in page
     assert "The patients are phantoms" in page
+
+
+def test_weeks_are_told_alike_everywhere(tmp_path):
+    weeks = {"0": "2026-01-05", "0.5": "2026-01-08", "1.5": "2026-01-15", "2.5": "2026-01-22"}
+    patients = [f"{group}{number}" for group in "ab" for number in range(4)]
+    visits = [(who, week, date) for who in patients for week, date in weeks.items()]
+    lines = [f"{who},{who[0]},{week},left,{date},1" for who, week, date in visits]
+    (tmp_path / "design.csv").write_text("\n".join(["patient,group,visit,index_hip,date,solar", *lines]))
+    (tmp_path / "printed.csv").write_text("group,visit,outcome,n,mean,spread\nA,0.5,solar,4,1.00,0.82\n")
+    rows = [hip_row(who, date.replace("-", ""), quality=0.5) for who, _, date in visits]
+    write_archive(tmp_path / "graded", rows)
+    folder = tmp_path / "report"
+    job = Job(tmp_path / "graded", tmp_path / "design.csv", folder, published=tmp_path / "printed.csv")
+    assert report_cohort(job, lambda _: None) == 0
+    for name in ("records", "flow", "quality", "summary", "between", "means"):
+        assert {row["visit"] for row in table(folder, name)} == set(weeks), name
+    cells = Cells()
+    cells.feed((folder / "index.html").read_text())
+    firsts = [row for row in cells.rows if row and row[0] in ("a", "b") and len(row) > 6]
+    assert {row[1] for row in firsts if not row[1].startswith("week")} == set(weeks)
+    page = (folder / "index.html").read_text()
+    assert "visits at weeks 0, 0.5, 1.5, 2.5" in page
+    (printed,) = table(folder, "published")
+    assert (printed["visit"], printed["our_n"], printed["our_mean"]) == ("0.5", "4", "1.0")  # A is a
+
+
+def test_printed_summaries_of_another_encoding_say_how_to_save_them(tmp_path):
+    path = tmp_path / "printed.csv"
+    path.write_text("group,visit,outcome,n,mean,spread\nplac\u00e9bo,16,solar,40,0.15,0.06\n", encoding="cp1252")
+    with pytest.raises(ValueError, match=r"printed\.csv is not in UTF-8: save it .* as CSV UTF-8"):
+        read_published(path, ())
+
+
+def test_the_page_says_what_is_missing_and_how_the_model_is_tested(report):
+    page = (report[0] / "index.html").read_text()
+    assert "n and missing make what the flow has as planned" in page and "Mancl &amp; DeRouen 2001" in page
+    planned = {(row["group"], row["visit"]): int(row["planned"]) for row in table(report[0], "flow")}
+    for row in (*table(report[0], "summary"), *table(report[0], "quality")):
+        assert int(row["n"]) + int(row["missing"]) == planned[row["group"], row["visit"]]
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: outcome.key)

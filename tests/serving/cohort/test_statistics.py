@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
+from statsmodels.genmod.generalized_estimating_equations import GEE
 
-from serving.cohort.between import DUNN, differences_between
+from serving.cohort.between import DUNN, KRUSKAL, differences_between
 from serving.cohort.effects import change_effect, cliffs_delta, kendall_w, rank_biserial
 from serving.cohort.model import fit
 from serving.cohort.summaries import summarise
@@ -82,6 +84,19 @@ def test_effects_at_their_ends():
     assert again == change_effect(np.array(SIGNED, float))
 
 
+def test_effects_that_cannot_be_below_0_have_no_interval_that_would_exclude_it():
+    rng = np.random.default_rng(5)
+    grid = distance_grid({"g": rng.normal(5, 1, (9, 3)).tolist(), "h": rng.normal(5, 1, (9, 3)).tolist()})
+    tests = [test for test in (*changes_within(grid), *differences_between(grid)) if test.test in (FRIEDMAN, KRUSKAL)]
+    assert {test.effect.name for test in tests} == {"Kendall's W", "epsilon squared"}
+    assert all(test.effect.value > 0 and (test.effect.low, test.effect.high) == (None, None) for test in tests)
+
+
+def test_an_effect_at_its_end_is_not_told_to_be_certain():
+    (told,) = changes_within(distance_grid({"g": [[6, 5], [7, 5], [8, 4], [6, 3]]}, weeks=(0, 2)))
+    assert told.effect.value == -1 and (told.effect.low, told.effect.high) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
@@ -125,7 +140,8 @@ def test_the_ordinal_model_of_two_grades_has_the_tables_log_odds():
     for term in told.terms:
         assert term.low < term.estimate < term.high
     interaction = next(term for term in told.terms if " x " in term.name)
-    assert told.interaction_p == pytest.approx(interaction.p)
+    assert (told.interaction.df, told.interaction.df_patients) == (1, 18)
+    assert told.interaction.p == pytest.approx(interaction.p)
 
 
 def test_the_model_of_a_measure_has_the_differences_of_means():
@@ -149,4 +165,58 @@ def test_the_model_of_a_measure_has_the_differences_of_means():
 )
 def test_a_model_that_cannot_be_fitted_says_why(groups, reason):
     told = fit(grade_grid(groups))
-    assert told.reason is not None and reason in told.reason and told.terms == () and told.interaction_p is None
+    assert told.reason is not None and reason in told.reason and told.terms == () and told.interaction is None
+
+
+def test_two_groups_of_few_patients_are_compared_by_hotellings_t_squared():
+    rng = np.random.default_rng(11)
+    a, b = rng.normal(5, 1, (5, 3)), rng.normal(5, 2, (6, 3))
+    told = fit(distance_grid({"a": a.tolist(), "b": b.tolist()}))
+    steps = [group[:, 1:] - group[:, :1] for group in (a, b)]
+    apart = steps[1].mean(axis=0) - steps[0].mean(axis=0)
+    covariance = sum(np.cov(step.T) / (len(step) - 1) for step in steps)  # S / n, times n / (n - 1): Mancl & DeRouen
+    df = 5 + 6 - 2
+    f = apart @ np.linalg.solve(covariance, apart) * (df - 1) / (df * 2)
+    assert (told.interaction.df, told.interaction.df_patients) == (2, df - 1)
+    assert told.interaction.f == pytest.approx(f) and told.interaction.p == pytest.approx(stats.f.sf(f, 2, df - 1))
+    first = told.terms[-2]
+    half = stats.t.ppf(0.975, df) * math.sqrt(covariance[0, 0])
+    assert (first.low, first.estimate, first.high) == pytest.approx((apart[0] - half, apart[0], apart[0] + half))
+    assert first.p == pytest.approx(2 * stats.t.sf(abs(apart[0]) / math.sqrt(covariance[0, 0]), df))
+
+
+def test_few_patients_who_do_not_differ_are_seldom_told_to():
+    rng = np.random.default_rng(3)
+    trials = (rng.normal(0, 1, (15, 1)) + rng.normal(0, 1, (15, 3)) for _ in range(60))
+    told = [fit(distance_grid(dict(zip("abc", t.reshape(3, 5, 3).tolist(), strict=True)))) for t in trials]
+    assert sum(one.interaction.p < 0.05 for one in told) <= 0.15 * len(told)  # plain robust errors: 30 %
+
+
+@pytest.mark.parametrize(
+    ("rows", "weeks", "reason"),
+    [
+        ([[5, 4, 3], [6, 6, 5], [7, 4, 6], [5, 5, 8]], range(3), None),
+        ([[5, 4, 4], [6, 6, 6], [7, 4, 4], [5, 5, 5]], range(3), "too little varies within groups for 2 comparisons"),
+        ([[5, 4, 3], [5, 6, 5], [5, 4, 6], [5, 5, 8]], range(3), "no variation to estimate (at the first of both), b"),
+        ([[5, 4, 3, 6, 7, 5]] * 3, range(6), "5 comparisons at once take 7 patients, there are 6"),
+    ],
+)
+def test_a_model_that_too_few_patients_carry_says_so(rows, weeks, reason):
+    told = fit(distance_grid({"a": rows, "b": rows[::-1]}, weeks))
+    assert (told.reason is None) if reason is None else reason in told.reason
+
+
+@pytest.mark.parametrize("make", [grade_grid, distance_grid])
+@pytest.mark.parametrize("part", ["_bc_covmat", "_covmat"])
+@pytest.mark.parametrize("found", [None, np.linalg.LinAlgError("Singular matrix")])
+def test_errors_that_cannot_be_computed_are_a_reason(monkeypatch, make, part, found):
+    def singular(*_):
+        if found is not None:
+            raise found
+        return (None, None, None) if part == "_covmat" else None
+
+    monkeypatch.setattr(GEE, part, singular)
+    rows = [[2, 1, 0], [1, 1, 1], [0, 2, 1], [1, 0, 2]]
+    told = fit(make({"a": rows, "b": rows[::-1]}))
+    assert told.reason.startswith("the model could not be fitted: ") and told.terms == ()
+    assert "ingular" in told.reason
