@@ -83,6 +83,11 @@ def find(maps: Maps, placement: Placement, spec: NetworkSpec, shown: frozenset[s
     return located(Findings(view, confidence, probabilities), structures, points, spec.centroid_spread)
 
 
+def withheld(findings: Findings, reason: str) -> Findings:
+    """The view alone, and why nothing is located."""
+    return replace(findings, structures=(), landmarks=(), withheld=reason)
+
+
 def located(
     findings: Findings,
     structures: tuple[FoundStructure, ...],

@@ -87,11 +87,6 @@ class Solar:
     combined: Combined
 
 
-def not_gradable(reason: str) -> Solar:
-    """No grade at all, for one reason."""
-    return Solar(Gsus(None, (), "", reason), Pdus(None, None, reason), Combined(None, reason))
-
-
 def grade_gsus(
     findings: Findings,
     measurements: tuple[Measurement, ...],

@@ -1,4 +1,4 @@
-"""Findings -> millimetres, ratios, targets and clearances: each a value, or the reason why not.
+"""Findings -> millimetres and ratios: each a value, or the reason why not.
 
 Definitions are those of the annotation protocol. A length needs one calibrated region that holds all its points.
 """
@@ -12,26 +12,17 @@ import numpy as np
 
 from model.anatomy import Tissue, View
 from model.findings import Findings, FoundStructure
-from model.frame import Frame, Region, Spacing
-from model.geometry import Points, distance_to_polygon, normals, perpendicular_span, ray_lengths, resample, sagitta
+from model.frame import Frame, Spacing
+from model.geometry import Points, normals, perpendicular_span, ray_lengths, resample, sagitta
 from model.spec import CapsuleSpread
 
 NO_SCALE: Final = "no scale: the source gives no spacing for this part of the picture"
-_CHILD_YEARS: Final = 3.0
-_CLEARANCE_MM: Final = (5.0, 10.0)
-_CLEARANCE_CHILD_MM: Final = (3.0, 6.0)
-_BEYOND: Final = 0.015
-"""Share of a region's longer side that an outline may reach over its edge: a few pixels of the network."""
 _SMOOTH_PX: Final = 3.0
 _SMOOTH_TAPS: Final = 2 * round(4 * _SMOOTH_PX) + 1
 _STEP_PX: Final = 2.0
 _SHARED: Final = 0.25
 _REACH: Final = 0.25
 """A cortex that stays further than this share of the neck from its landmarks is a fragment, not the neck."""
-_VESSELS: Final = ("femoral_artery", "femoral_vein")
-
-ILIOPECTINEAL_NERVE: Final = "femoral articular branches (per protocol)"
-INFEROMEDIAL_NERVE: Final = "accessory obturator nerve (per protocol)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,30 +38,6 @@ class Measurement:
     points_xy: Points
     reason: str | None = None
     spread: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Clearance:
-    """Shortest distance from a target to a vessel's edge; None without a scale."""
-
-    structure: str
-    distance_mm: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A denervation target named by its bone. `safety`: danger, caution or clear; None with its reason.
-
-    The reasons: no scale, or one vessel was not found and the other is far.
-    """
-
-    name: str
-    x: float
-    y: float
-    nerve: str
-    clearances: tuple[Clearance, ...]
-    safety: str | None
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,79 +197,3 @@ def _capsule_shape(curves: CapsuleCurves, frame: Frame) -> tuple[Measurement, ..
 
 def _absent(name: str, unit: str, reason: str) -> Measurement:
     return Measurement(name, None, unit, np.empty((0, 2)), reason)
-
-
-def targets(findings: Findings, frame: Frame) -> tuple[Target, ...]:
-    """The denervation target of the view with its vessel clearance; none where neither vessel was found."""
-    vessels = [v for v in (findings.structure(name) for name in _VESSELS) if v is not None]
-    if findings.withheld is not None or not vessels:
-        return ()
-    if findings.view is View.ILIOPECTINEAL:
-        point = _iliopectineal_point(findings)
-        return () if point is None else (_target("iliopectineal_target", ILIOPECTINEAL_NERVE, point, vessels, frame),)
-    summit = findings.landmark("inferomedial_acetabulum")
-    if findings.view is not View.INFEROMEDIAL or summit is None:
-        return ()
-    at = np.array([summit.x, summit.y])
-    return (_target("inferomedial_target", INFEROMEDIAL_NERVE, at, vessels, frame),)
-
-
-def _iliopectineal_point(findings: Findings) -> Points | None:
-    """The seen bone surface between AIIS and IPE nearest to the deep lateral border of the psoas tendon."""
-    tendon = findings.structure("psoas_tendon")
-    aiis, eminence = findings.landmark("aiis"), findings.landmark("iliopectineal_eminence")
-    if tendon is None or aiis is None or eminence is None:
-        return None
-    between = np.array([aiis.x, eminence.x])
-    bones = [findings.structure(name) for name in ("iliopectineal_eminence", "aiis")]
-    edges = [edge for bone in bones if bone and (edge := superficial_edge(bone, between)) is not None]
-    if not edges:
-        return None
-    surface = np.concatenate(edges)
-    lateral = np.sign(aiis.x - eminence.x)
-    outline = tendon.contours[0]
-    border = outline[np.argmax(outline @ np.array([lateral, 1.0]))]
-    return np.asarray(surface[np.argmin(np.hypot(*(surface - border).T))])
-
-
-def _target(name: str, nerve: str, at: Points, vessels: list[FoundStructure], frame: Frame) -> Target:
-    clearances = tuple(Clearance(v.structure.name, _clearance_mm(at, v, frame)) for v in vessels)
-    known = [c.distance_mm for c in clearances if c.distance_mm is not None]
-    x, y = float(at[0]), float(at[1])
-    if not known:
-        return Target(name, x, y, nerve, clearances, None, NO_SCALE)
-    small = frame.age_years is not None and frame.age_years < _CHILD_YEARS
-    danger, caution = _CLEARANCE_CHILD_MM if small else _CLEARANCE_MM
-    unknown = [name for name in _VESSELS if name not in {c.structure for c in clearances if c.distance_mm is not None}]
-    reason = f"clearance to the {unknown[0]} unknown" if unknown else None
-    return Target(name, x, y, nerve, clearances, _safety(min(known), (danger, caution), not unknown), reason)
-
-
-def _safety(nearest_mm: float, limits_mm: tuple[float, float], whole: bool) -> str | None:
-    """A near vessel is a danger whatever else is there; "clear" takes both vessels (`whole`)."""
-    danger, caution = limits_mm
-    if nearest_mm < caution:
-        return "danger" if nearest_mm < danger else "caution"
-    return "clear" if whole else None
-
-
-def _clearance_mm(at: Points, vessel: FoundStructure, frame: Frame) -> float | None:
-    outline = _cut_to(frame.region_at(float(at[0]), float(at[1])), vessel.contours[0])
-    corners = np.concatenate([at[None], outline.min(axis=0)[None], outline.max(axis=0)[None]])
-    spacing = common_spacing(frame, corners)
-    if spacing is None:
-        return None
-    return distance_to_polygon(to_mm(at[None], spacing)[0], to_mm(outline, spacing))
-
-
-def _cut_to(region: Region | None, outline: Points) -> Points:
-    """An outline that reaches a little over the region's edge, where no scale holds, ends there.
-
-    A vessel cut by the picture's edge is outlined up to a network pixel or two beyond it. One that lies further out is
-    of another region, and stays as it is.
-    """
-    if region is None:
-        return outline
-    within = np.clip(outline, (region.x0, region.y0), (region.x1, region.y1))
-    beyond = _BEYOND * max(region.x1 - region.x0, region.y1 - region.y0)
-    return np.asarray(within if np.abs(within - outline).max() <= beyond else outline)

@@ -27,16 +27,21 @@ _SATURATED_SHARE: Final = 0.35
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """One frame as the network sees it: its sector, the letterboxed picture (h, w), and where that lies."""
+    """One frame as the network sees it: its sector, the letterboxed picture (h, w), and where that lies.
+
+    `fault` says why nothing can be read in it, None where something can.
+    """
 
     sector: Box
     picture: NDArray[np.uint8]
     placement: Placement
+    fault: str | None = None
 
 
 def look_at(frame: Frame, sector: Box, height: int, width: int) -> Look:
     """The frame's sector letterboxed to the network's size."""
-    return Look(sector, *letterbox(frame, sector, height, width))
+    picture, placement = letterbox(frame, sector, height, width)
+    return Look(sector, picture, placement, exposure_fault(picture))
 
 
 def find_sector(frame: Frame) -> Box:

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from model.anatomy import Laterality, View, structure
 from model.closer import closer_box, is_heard, merged
-from model.findings import Findings, FoundLandmark, FoundStructure, find
+from model.findings import Findings, FoundLandmark, FoundStructure, find, withheld
 from model.frame import Frame, Spacing
 from model.geometry import fill
 from model.grade import GradeRules, Learned, Solar
-from model.measure import Measurement, Target, measure, targets
-from model.preprocess import Box, find_sector, look_at
-from model.runtime import Session
+from model.measure import Measurement, measure
+from model.preprocess import Box, Look, find_sector, look_at
+from model.runtime import Maps, Session
 from model.solar import Evidence, grade_frame
 from model.steps import Answered, Prepared, Seen, graded_by_both, packs
+from model.targets import Target, targets
 from model.tracking import Track, continued, follow, steady_maps, steady_sector
 
 SCHEMA: Final = 1
@@ -139,7 +140,7 @@ class Reader:
         answered = self._answered(prepared)
         began = perf_counter()
         maps = steady_maps(answered.maps, track, at_s)
-        findings = find(maps, look.placement, self._session.spec, frozenset() if track is None else track.shown)
+        findings = self._located(maps, look, frozenset() if track is None else track.shown)
         findings, remembered = follow(findings, maps, track, look, at_s)
         return self._told(replace(answered, maps=maps), findings, began), remembered
 
@@ -158,9 +159,13 @@ class Reader:
 
     def _found(self, answered: Answered) -> Seen:
         began = perf_counter()
-        findings = find(answered.maps, answered.look.placement, self._session.spec)
+        findings = self._located(answered.maps, answered.look)
         box = closer_box(findings, answered.look.sector) if self._looks > 1 else None
         return Seen(answered, findings, box, perf_counter() - began)
+
+    def _located(self, maps: Maps, look: Look, shown: frozenset[str] = frozenset()) -> Findings:
+        findings = find(maps, look.placement, self._session.spec, shown)
+        return findings if look.fault is None else withheld(findings, look.fault)
 
     def _seen_closer(self, seen: Seen) -> Seen:
         if seen.box is None:
@@ -173,7 +178,7 @@ class Reader:
         if near is None:
             return self._told(answered, findings, began)
         spec = self._session.spec
-        again = find(near.maps, near.look.placement, spec)
+        again = self._located(near.maps, near.look)
         if is_heard(findings, again):
             findings = merged(findings, again, spec.centroid_spread)
             answered = graded_by_both(answered, near, spec.gsus_of_two)
@@ -186,8 +191,8 @@ class Reader:
         preprocess_s, network_s = answered.took_s
         measurements = measure(findings, frame, self._session.spec.capsule_spread)
         learned = Learned(answered.maps.gsus, self._session.spec.thresholds.grade)
-        solar = grade_frame(frame, look, Evidence(findings, measurements, learned), self._rules)
-        aims = targets(findings, frame)
+        solar = grade_frame(frame, look.sector, Evidence(findings, measurements, learned), self._rules)
+        aims, no_aim = targets(findings, frame)
         ended = perf_counter()
         return Reading(
             id=_identity(answered, self.model),
@@ -200,7 +205,7 @@ class Reader:
             targets=aims,
             measurements=measurements,
             solar=solar,
-            warnings=frame.warnings + ((NERVE_NOTICE,) if aims else ()),
+            warnings=(*frame.warnings, *((NERVE_NOTICE,) if aims else ()), *((no_aim,) if no_aim else ())),
             timings=(
                 Timing("preprocess", 1e3 * preprocess_s),
                 Timing("network", 1e3 * network_s),

@@ -6,9 +6,9 @@ from typing import Final
 from model.doppler import find_flow, measure_flow
 from model.findings import Findings
 from model.frame import Frame
-from model.grade import GradeRules, Learned, Pdus, Solar, combine, grade_gsus, grade_pdus, not_gradable
+from model.grade import GradeRules, Learned, Pdus, Solar, combine, grade_gsus, grade_pdus
 from model.measure import Measurement
-from model.preprocess import Box, Look, exposure_fault
+from model.preprocess import Box
 
 _NO_DOPPLER_SEEN: Final = "no Doppler picture: no flow, colour box or bar is seen, nor does the source tell one"
 _COLOUR_LOST: Final = "the source tells of colour flow, but the picture is grey: export it in colour"
@@ -23,13 +23,10 @@ class Evidence:
     learned: Learned
 
 
-def grade_frame(frame: Frame, look: Look, evidence: Evidence, rules: GradeRules) -> Solar:
-    """All grades of a frame; a picture that is empty or saturated has none, and says so."""
-    fault = exposure_fault(look.picture)
-    if fault is not None:
-        return not_gradable(fault)
+def grade_frame(frame: Frame, sector: Box, evidence: Evidence, rules: GradeRules) -> Solar:
+    """All grades of a frame, each or the reason why there is none."""
     gsus = grade_gsus(evidence.findings, evidence.measurements, evidence.learned, frame.age_years, rules)
-    pdus = _grade_doppler(frame, look.sector, evidence.findings, rules)
+    pdus = _grade_doppler(frame, sector, evidence.findings, rules)
     return Solar(gsus, pdus, combine(gsus, pdus))
 
 

@@ -10,8 +10,9 @@ from model.anatomy import VIEWS
 from model.cine import CineGrade
 from model.findings import FoundLandmark
 from model.geometry import Points
-from model.measure import Measurement, Target
+from model.measure import Measurement
 from model.reading import NOTICE, SCHEMA, Reading, StructureReading
+from model.targets import Target
 
 Body = dict[str, Any]
 

@@ -7,8 +7,10 @@ from typing import Final
 import cv2
 
 from model.anatomy import landmark
-from model.measure import Target, measured
+from model.grade import Solar
+from model.measure import measured
 from model.reading import NOTICE, FrameInfo, Reading
+from model.targets import Target
 from serving.labels import Box, Places, Room
 
 Colour = tuple[int, int, int]
@@ -123,15 +125,28 @@ def _placed(room: Room, label: _Label) -> Line:
 
 
 def _banner(reading: Reading) -> Iterator[Line]:
-    """View and grade along the bottom, in as many lines as they need."""
-    info, gsus = reading.frame, reading.solar.gsus
-    told = f"SOLAR GSUS {gsus.grade}: {gsus.review or gsus.evidence}" if gsus.grade is not None else ""
-    text = f"{str(reading.view.name).replace('_', ' ')} ({reading.view.confidence:.2f});  "
+    """View and grades along the bottom, in as many lines as they need."""
+    info, view = reading.frame, str(reading.view.name).replace("_", " ")
+    text = f"{view} ({reading.view.confidence:.2f});  {'; '.join(_graded(reading.solar))}"
     size = 0.45 * unit_of(info)
-    rows = _wrapped(text + (told or f"not graded: {gsus.reason}"), size, info.width - 2 * _EDGE_PX)
+    rows = _wrapped(text, size, info.width - 2 * _EDGE_PX)
     _, tall, drop = _measured(text, size)
     for k, row in enumerate(reversed(rows)):
         yield _line(row, (_EDGE_PX, info.height - drop - 4 - k * (tall + drop + 4)), size, WHITE)
+
+
+def _graded(solar: Solar) -> Iterator[str]:
+    """Both grades, and what a person should look at in them."""
+    gsus, pdus = solar.gsus, solar.pdus
+    if gsus.grade is None:
+        yield f"not graded: {gsus.reason}"
+    else:
+        yield f"SOLAR GSUS {gsus.grade}: {gsus.review or gsus.evidence}"
+    if pdus.calibrated is None:
+        return
+    yield f"PDUS {pdus.calibrated} (literal {pdus.literal})"
+    if gsus.grade is not None and gsus.review is None:
+        yield solar.combined.reason or f"combined {solar.combined.grade}"
 
 
 def _notice(info: FrameInfo) -> Line:

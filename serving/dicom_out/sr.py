@@ -36,8 +36,8 @@ from model.findings import FoundLandmark
 from model.geometry import Points
 from model.grade import GradeRules, capsule_percentile
 from model.measure import Measurement as Measured
-from model.measure import Target
 from model.reading import NOTICE, Reading
+from model.targets import Target
 from serving.about import VERSION
 from serving.dicom_out.codes import (
     ARTIFICIAL_INTELLIGENCE,

@@ -5,11 +5,11 @@ import pytest
 
 from model.anatomy import View
 from model.findings import find
-from model.frame import Frame, Region, whole_frame
+from model.frame import Frame
 from model.grade import GradeRules
-from model.measure import NO_SCALE, measure, targets
+from model.measure import NO_SCALE, measure
 from model.spec import CapsuleSpread
-from tests.model.maps import GREY, SCALED, SPEC, UNMOVED, maps_of, straight_joint, transverse
+from tests.model.maps import GREY, SCALED, SPEC, UNMOVED, maps_of, straight_joint
 
 
 def test_the_capsule_distance_of_a_level_neck():
@@ -70,68 +70,6 @@ def test_a_fragment_of_the_neck_measures_nothing(seen_from, measured):
     told = {m.name: m for m in measure(findings, SCALED)}["capsule_distance"]
     assert (told.value is not None) is measured
     assert measured or "does not reach" in (told.reason or "")
-
-
-def test_the_target_lies_on_the_seen_bone_lateral_of_the_eminence():
-    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, SPEC)
-    (target,) = targets(findings, SCALED)
-    assert target.y == pytest.approx(200, abs=1)
-    assert 60 < target.x < 180
-    clearance = {c.structure: c.distance_mm for c in target.clearances}
-    assert clearance["femoral_artery"] < clearance["femoral_vein"]
-
-
-@pytest.mark.parametrize(
-    ("age", "spacing", "safety"),
-    [
-        (10, 0.04, "danger"),
-        (10, 0.1, "caution"),
-        (1, 0.1, "clear"),
-        (0, 0.1, "clear"),
-        (None, 0.1, "caution"),
-        (10, 0.4, "clear"),
-    ],
-)
-def test_safety_by_clearance_and_age(age, spacing, safety):
-    frame = Frame(GREY, regions=whole_frame(256, 256, (spacing, spacing)), age_years=age)
-    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, SPEC)
-    assert targets(findings, frame)[0].safety == safety
-
-
-@pytest.mark.parametrize(("spacing", "safety"), [(0.04, "danger"), (0.1, "caution"), (0.4, None)])
-def test_with_one_vessel_unseen_nothing_is_clear(spacing, safety):
-    labels, points, view = transverse()
-    labels[labels == 5] = 0
-    frame = Frame(GREY, regions=whole_frame(256, 256, (spacing, spacing)), age_years=10)
-    (target,) = targets(find(maps_of(labels, view, points), UNMOVED, SPEC), frame)
-    assert target.safety == safety
-    assert target.reason == "clearance to the femoral_vein unknown"
-
-
-@pytest.mark.parametrize(("beyond_px", "known"), [(1.5, True), (3, True), (40, False)])
-def test_a_vessel_cut_by_the_pictures_edge_keeps_its_clearance(beyond_px, known):
-    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, SPEC)
-    whole = targets(findings, SCALED)[0].clearances
-    edge = min(part.min(axis=0)[1] for part in findings.structure("femoral_artery").contours) + beyond_px
-    cut = Frame(GREY, regions=(Region(0, int(np.ceil(edge)), 255, 255, (0.2, 0.2)),), age_years=10)
-    told = {one.structure: one.distance_mm for one in targets(findings, cut)[0].clearances}["femoral_artery"]
-    assert (told is not None) is known
-    if known:
-        assert told == pytest.approx({one.structure: one.distance_mm for one in whole}["femoral_artery"], abs=0.2)
-
-
-def test_without_vessels_there_is_no_target():
-    labels, points, view = transverse()
-    labels[(labels == 4) | (labels == 5)] = 0
-    findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
-    assert targets(findings, SCALED) == ()
-
-
-def test_without_a_scale_a_target_has_no_safety():
-    findings = find(maps_of(*transverse()[::2], transverse()[1]), UNMOVED, SPEC)
-    (target,) = targets(findings, Frame(GREY))
-    assert target.safety is None
-    assert target.reason == NO_SCALE
 
 
 def straight_distance(change):

@@ -8,7 +8,7 @@ import pytest
 from datasets.phantom.cine import cine
 from model.anatomy import View
 from model.frame import Region
-from model.reading import Reader
+from model.reading import NERVE_NOTICE, Reader
 from model.runtime import STARTER, Session
 from tests import known_hips
 
@@ -73,3 +73,28 @@ def test_without_a_doppler_picture_the_reason_says_what_was_missing(reader, fram
     assert "export it in colour" in (reader.read(told).solar.pdus.reason or "")
     plain = np.repeat(grey.grey[..., None], 3, axis=2)
     assert (reader.read(replace(grey, pixels=plain)).solar.pdus.reason or "").startswith("no Doppler picture: no flow")
+
+
+@pytest.mark.parametrize(
+    ("gain", "reason"), [(40.0, "saturated: lower the gain"), (0.05, "empty: check probe contact")]
+)
+@pytest.mark.parametrize("looks", [1, 2])
+def test_nothing_is_located_in_a_picture_that_is_saturated_or_empty(gain, reason, looks):
+    reader = Reader(Session(STARTER, threads=1), looks=looks)
+    for view, seed in known_hips.BY_VIEW.items():
+        frame = next(iter(cine(seed, view, 1))).frame
+        spoilt = replace(frame, pixels=np.clip(gain * frame.grey, 0, 255).astype(np.uint8))
+        reading = reader.read(spoilt)
+        assert (reading.structures, reading.landmarks, reading.targets, reading.measurements) == ((), (), (), ())
+        assert reason in reading.solar.gsus.reason and reason in reading.solar.combined.reason
+
+
+def test_a_target_that_cannot_be_told_has_its_reason_among_the_warnings():
+    session = Session(STARTER, threads=1)
+    frame = next(iter(cine(known_hips.ILIOPECTINEAL, View.ILIOPECTINEAL, 1))).frame
+    whole = Reader(session).read(frame)
+    assert whole.targets and NERVE_NOTICE in whole.warnings and len(whole.warnings) == 1
+    session.spec = replace(session.spec, thresholds=replace(session.spec.thresholds, structure=1.0))
+    reading = Reader(session).read(frame)
+    assert reading.targets == ()
+    assert reading.warnings == ("no iliopectineal_target: neither femoral_artery nor femoral_vein found",)

@@ -9,6 +9,7 @@ import pytest
 from datasets.phantom.generate import phantom
 from model.anatomy import HIP_VIEWS, View
 from model.frame import Frame, whole_frame
+from model.grade import Combined, Gsus, Pdus, Solar
 from model.reading import paint_mask
 from serving.labels import Room
 from serving.lettering import lettering, ruler_of
@@ -17,6 +18,7 @@ from tests import known_hips
 
 SEEDS = (known_hips.ILIOPECTINEAL, known_hips.INFEROMEDIAL, 3_000_044, known_hips.LONGITUDINAL)
 WIDTHS = (320, None, 1600)
+NO_FLOW = Pdus(None, None, "no Doppler picture")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,22 @@ def test_everything_found_is_named(drawn):
     for _, reading in drawn:
         words = [line.text for line in labels_of(reading)]
         assert len(words) >= len(reading.landmarks) + len(reading.targets)
+
+
+def test_the_banner_tells_both_grades_and_what_asks_for_review(drawn):
+    reading = next(one for _, one in drawn if one.solar.gsus.grade is not None and one.solar.gsus.review is None)
+    flow = Pdus(1, 2)
+    for gsus, combined, told in (
+        (reading.solar.gsus, Combined(2), "PDUS 2 (literal 1); combined 2"),
+        (reading.solar.gsus, Combined(None, "review: flow"), "PDUS 2 (literal 1); review: flow"),
+        (replace(reading.solar.gsus, review="review: shape"), Combined(None, "review: shape"), "review: shape; PDUS 2"),
+        (Gsus(None, (), "", "not delineated"), Combined(None, "not delineated"), "not graded: not delineated; PDUS 2"),
+    ):
+        lines = lettering(replace(reading, solar=Solar(gsus, flow, combined)))
+        rows = sorted((line for line in lines if line.at[0] == lines[0].at[0]), key=lambda line: line.at[1])
+        assert told in " ".join(line.text for line in rows)
+    alone = " ".join(line.text for line in lettering(replace(reading, solar=replace(reading.solar, pdus=NO_FLOW))))
+    assert "PDUS" not in alone and "combined" not in alone
 
 
 def test_a_label_goes_where_there_is_room():

@@ -6,9 +6,9 @@ import pytest
 
 from datasets.phantom.cine import cine
 from model.anatomy import View
-from model.grade import not_gradable
 from serving.archive.quality import frame_quality
 from tests import known_hips
+from tests.ungraded import not_gradable
 
 
 def test_a_frame_that_cannot_be_graded_has_no_quality_and_an_uncertain_grade_costs_none(reader):

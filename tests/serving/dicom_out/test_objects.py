@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from model.anatomy import STRUCTURES, Laterality, View, structure
-from model.grade import Pdus, combine, not_gradable
+from model.grade import Pdus, combine
 from serving.dicom_out.capture import build_capture
 from serving.dicom_out.codes import structure_term
 from serving.dicom_out.origin import conform
@@ -19,6 +19,7 @@ from serving.dicom_out.seg import Segmented, build_seg, segment
 from serving.dicom_out.sr import build_sr
 from serving.overlay import draw_overlay
 from tests.serving.dicom_out.conftest import SEEDS, complaints, looked, needs_dciodvfy, seg_of, written
+from tests.ungraded import not_gradable
 
 needs_dsrdump = pytest.mark.skipif(not shutil.which("dsrdump"), reason="no dsrdump: install dcmtk")
 
