@@ -20,6 +20,8 @@ SHOWN: Final = 400
 """Deciding frames and courses shown; the tables have them all."""
 LISTED: Final = 2_000
 """Inputs without a frame that are listed, those with something wrong first: among the studies there may be anything."""
+_NOT_GRADABLE: Final = "not gradable"
+_NO_VIEW: Final = "no such view"
 _COURSE_PX: Final = (240, 84)
 _LEFT_PX, _EDGE_PX = 18, 8
 
@@ -64,7 +66,7 @@ def write_page(
     is_private = settings["deidentified"] is not None
     hips = [Hip(row, None if drawn is None or is_private else drawn.relative_to(out).as_posix()) for row, drawn in rows]
     courses = _courses(hips)
-    grades = Counter(hip.told.gsus for hip in hips)
+    grades = Counter(_graded(hip.told) for hip in hips)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
     environment.filters.update(day=_day, percent=_percent, number=_number)
     page = environment.get_template("page.html.jinja").render(
@@ -73,7 +75,7 @@ def write_page(
         hips=hips,
         shown=[hip for hip in hips if hip.picture][:SHOWN],
         pictured=sum(hip.picture is not None for hip in hips),
-        grades=[(str(grade), grades[grade]) for grade in GRADES] + [("not gradable", grades[None])],
+        grades=[(name, grades[name]) for name in (*map(str, GRADES), _NOT_GRADABLE, _NO_VIEW)],
         most=max(grades.values(), default=0) or 1,
         courses=courses[:SHOWN],
         of_courses=len(courses),
@@ -84,6 +86,12 @@ def write_page(
         causes=Counter(str(one.why) for one in failures),
     )
     write_whole(out / "index.html", page)
+
+
+def _graded(hip: HipRow) -> str:
+    if hip.gsus is not None:
+        return str(hip.gsus)
+    return _NOT_GRADABLE if hip.view_frames else _NO_VIEW
 
 
 def _day(told: str) -> str:

@@ -62,3 +62,10 @@ def test_a_hip_is_told_with_its_flow_spread_and_quality(page, told):
     cells = dict(zip(heads, page.locator("#hips tbody tr").first.locator("td").all_inner_texts(), strict=True))
     assert (cells["PDUS"], cells["SD, mm"], cells["quality"]) == ("1 (2)", "0.4", "0.80")
     assert (cells["percentile"], cells["side difference, mm"]) == ("> 99", "-0.1")
+
+
+def test_why_a_hip_has_no_grade_is_seen_without_scrolling_aside(page, told):
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(told)
+    box = page.locator("#hips th:has(button:text-is('evidence, or why not'))").bounding_box()
+    assert box["x"] + box["width"] < 1280

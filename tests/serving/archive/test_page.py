@@ -47,3 +47,10 @@ def test_what_is_wrong_is_listed_first_and_the_rest_counted(tmp_path, monkeypatc
     page = written(tmp_path, [], [*dull, Failure("z.dcm", Why.UNREADABLE, "cut short")])
     assert "z.dcm" in page and "0.txt" in page and "1.txt" not in page
     assert "2 of 5 are listed" in page
+
+
+def test_what_shows_no_hip_is_counted_apart_from_what_cannot_be_graded(tmp_path):
+    views = {"A": (1, 3), "B": (None, 3), "C": (None, 0), "D": (None, 0)}
+    page = written(tmp_path, [hip_row(who, "20260101", gsus=gsus, view_frames=n) for who, (gsus, n) in views.items()])
+    bars = dict(re.findall(r"<span>([^<]*)</span><i [^>]*></i><span>(\d+)</span>", page))
+    assert bars == {"0": "0", "1": "1", "2": "0", "3": "0", "not gradable": "1", "no such view": "2"}
