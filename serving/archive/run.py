@@ -138,10 +138,18 @@ def _grade(job: Job, begun: Begun, say: Callable[[str], None], heard: Callable[[
         _hand_out(job.out, parts, names, job.asked.results)
     else:
         write_crosswalk(job.out, (waiting.note.crossing for waiting in list_withheld(job.out).values()))
-        release_decided(job.out)
+        _tell_taken_back(release_decided(job.out), job.out, say)
     write_page(job.out, hips, failures, begun.settings)
     write_note(job.out, begun, asdict(outcome))
     return outcome
+
+
+def _tell_taken_back(count: int, out: Path, say: Callable[[str], None]) -> None:
+    if count:
+        say(
+            f"{count} pictures that were out are taken back: their files are gone, or others by now and cleared by "
+            f"nobody; look at what waits with `hipsono clear {out}`"
+        )
 
 
 def _in_order(studies: tuple[Study, ...], asked: Asked) -> Iterable[Study]:

@@ -96,11 +96,13 @@ def standings(out: Path, withheld: dict[str, Waiting]) -> dict[str, Standing]:
     return {uid: Standing(one, decisions.get(uid), layouts.of(one.note.layout)) for uid, one in withheld.items()}
 
 
-def release_decided(out: Path) -> None:
-    """Brings what is out in line with the decisions: first takes back what differs from them, then adds.
+def release_decided(out: Path) -> int:
+    """Brings what is out in line with the decisions: first takes back what differs from them, then adds. How many
+    pictures were out and are not any more.
 
     Raises ValueError where a file is not the one that its note tells of.
     """
+    before = _pictures(out)
     allowed, due = set(), []
     for _, standing in sorted(standings(out, list_withheld(out)).items()):
         if not standing.is_cleared:
@@ -116,6 +118,11 @@ def release_decided(out: Path) -> None:
                 path.unlink()
     for standing in due:
         release(out, standing)
+    return len(before - _pictures(out))
+
+
+def _pictures(out: Path) -> set[str]:
+    return {path.name for path in (out / IMAGES).glob("*.dcm")}
 
 
 def release(out: Path, standing: Standing) -> None:

@@ -100,8 +100,10 @@ def test_a_picture_that_has_changed_is_taken_back_and_waits_again(planted, grade
     decide(desk, other)
     seen = row_of(desk, uid)["seen"]
     write_over(next(archive.rglob(OUTSIDE)))
-    grade(replace(job(archive, out, resume=True), forget=True), lambda _: None)
+    heard = []
+    grade(replace(job(archive, out, resume=True), forget=True), heard.append)
     assert images(out) == {other}
+    assert [line for line in heard if line.startswith("1 pictures that were out are taken back")]
     assert [folder.name for folder in out.iterdir() if uid in str(list(map(told_of, folder.glob("*.dcm"))))] == []
     row = row_of(desk, uid)
     assert (row["verdict"], row["by"], row["before"], row["boxes"]) == (None, None, "A. Kim", [list(FIRST)])
