@@ -11,7 +11,7 @@ from datasets.layout import DESCRIPTION, FRAMES, MASKS, RECORDS, read_descriptio
 from datasets.palette import decode_frame, decode_mask
 from datasets.record import Record, parse_record
 from datasets.sample import VESSEL, VESSEL_ID
-from model.anatomy import BACKGROUND, GRADES, LANDMARKS, STRUCTURE_NAMES, STRUCTURES, View
+from model.anatomy import BACKGROUND, GRADES, LANDMARKS, POINT_LANDMARK_NAMES, STRUCTURE_NAMES, STRUCTURES, View
 from model.frame import MIN_SIDE_PX
 
 _IDS = {BACKGROUND, VESSEL_ID, *(structure.id for structure in STRUCTURES)}
@@ -64,6 +64,9 @@ def _record_problems(record: Record) -> Iterator[str]:
     unknown = [name for name in record.labelled if name not in (*STRUCTURE_NAMES, VESSEL)]
     if unknown:
         yield f"labelled names unknown classes {unknown}"
+    unknown = [name for name in record.pointed if name not in POINT_LANDMARK_NAMES]
+    if unknown:
+        yield f"pointed names unknown landmarks {unknown}"
     for region in record.regions:
         if region.x0 < 0 or region.y0 < 0 or region.x1 >= record.width or region.y1 >= record.height:
             yield f"region {region.x0, region.y0, region.x1, region.y1} reaches outside the frame"

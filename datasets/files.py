@@ -30,11 +30,16 @@ __all__ = [
     "frame_of",
     "is_readable",
     "kind_of",
+    "kind_of_file",
     "list_files",
+    "parse_spacing",
     "read_frames",
 ]
 
 HEAD_BYTES: Final = 1024
+_OLDEST_YEARS: Final = 130.0
+_DEPTHS: Final = (8, 10, 12, 14, 16)
+"""Bits that pictures are made with. Those of fewer than 16 come in 16 with the highest unused: all but black."""
 _REMEDY: Final = "give a JPEG, PNG, DICOM or video file (MP4, AVI, MKV)"
 
 
@@ -58,6 +63,8 @@ class FrameOptions:
     def __post_init__(self) -> None:
         if self.spacing_mm is not None:
             check_spacing(self.spacing_mm)
+        if self.age_years is not None and not 0 <= self.age_years <= _OLDEST_YEARS:
+            raise ValueError(f"age_years is 0 to {_OLDEST_YEARS:g}, got {self.age_years}")
 
     def apply(self, frame: Frame) -> Frame:
         """The frame with what the caller knows. A given scale holds for every region the file names."""
@@ -74,6 +81,15 @@ class FrameOptions:
 
 
 NOTHING_KNOWN: Final = FrameOptions()
+
+
+def parse_spacing(text: str) -> Spacing:
+    """ "ROW,COL" in mm per pixel. Raises ValueError with the form expected."""
+    try:
+        row, column = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"spacing_mm is ROW,COL in mm per pixel, such as 0.08,0.08; got {text!r}") from error
+    return row, column
 
 
 def kind_of(head: bytes) -> FileKind | None:
@@ -126,11 +142,17 @@ def every_file(folder: Path) -> tuple[Path, ...]:
 
 def is_readable(path: Path) -> bool:
     """Whether a file's first bytes are those of a kind we read."""
-    return kind_of(_bytes(path, HEAD_BYTES)) is not None
+    return kind_of_file(path) is not None
+
+
+def kind_of_file(path: Path) -> FileKind | None:
+    """The kind of a file by its first bytes, None for anything we do not read. Raises UnreadableFile."""
+    return kind_of(_bytes(path, HEAD_BYTES))
 
 
 def decode_picture(data: bytes, name: str = "") -> Frame:
-    """The frame in a JPEG or PNG: grey where the picture has no colour, 16 bits scaled to 8, alpha laid on black.
+    """The frame in a JPEG or PNG: grey where the picture has no colour, alpha laid on black, deep pictures in 8 bits
+    (10, 12 or 14 that come in 16 are told by how far they fill it, which is a warning).
 
     Raises UnreadableFile; the size is looked at before anything is decoded.
     """
@@ -156,7 +178,12 @@ def frame_of(picture: NDArray[np.generic], name: str = "", index: int = 0) -> Fr
     Raises UnreadableFile for one that is too small or too large.
     """
     check_size(name, picture.shape[1], picture.shape[0])
-    return Frame(_grey_or_rgb(picture), source=name, index=index)
+    if picture.dtype != np.uint16:
+        return Frame(_grey_or_rgb(np.asarray(picture, np.uint8)), source=name, index=index)
+    brightest = int((picture if picture.ndim == 2 else picture[..., :3]).max())
+    bits = next(bits for bits in _DEPTHS if brightest < 1 << bits)
+    warnings = () if bits == _DEPTHS[-1] else (f"a picture of 16 bits that fills {bits} is taken for one of {bits}",)
+    return Frame(_grey_or_rgb(_shallow(picture, bits)), source=name, index=index, warnings=warnings)
 
 
 def _read_one(source: Path | bytes, name: str) -> Iterator[Frame]:
@@ -194,10 +221,17 @@ def _read_video(source: Path | bytes, name: str) -> Iterator[Frame]:
         video.release()
 
 
-def _grey_or_rgb(picture: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """OpenCV's picture (grey, BGR or BGRA, 8 or 16 bits) as uint8 grey or RGB."""
-    deep = picture.dtype == np.uint16
-    levels = np.asarray(picture >> 8 if deep else picture, dtype=np.uint8)  # type: ignore[operator]
+def _shallow(picture: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
+    """A picture of 16 bits of which the lowest `bits` are used, in 8; its alpha uses all."""
+    levels = np.asarray(picture).astype(np.uint16)
+    shown = (levels >> (bits - 8)).astype(np.uint8)
+    if levels.ndim == 3 and levels.shape[2] == 4:
+        shown[..., 3] = levels[..., 3] >> 8
+    return shown
+
+
+def _grey_or_rgb(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """OpenCV's picture (grey, BGR or BGRA) as grey or RGB."""
     if levels.ndim == 2:
         return levels
     if levels.shape[2] == 4:

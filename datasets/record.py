@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from datasets.sample import Acquisition, Sample
-from model.anatomy import LANDMARK_NAMES, STRUCTURE_NAMES, Laterality, View
+from model.anatomy import LANDMARK_NAMES, POINT_LANDMARK_NAMES, STRUCTURE_NAMES, Laterality, View
 from model.frame import Frame, Region, Spacing, whole_frame
 
 Landmarks = tuple[tuple[float, float] | None, ...]
@@ -32,6 +32,7 @@ class Record:
     view: View
     landmarks: Landmarks
     labelled: tuple[str, ...]
+    pointed: tuple[str, ...] = POINT_LANDMARK_NAMES
     reader_id: str = ""
     source: str = ""
     laterality: Laterality = Laterality.UNKNOWN
@@ -68,6 +69,7 @@ def record_of(sample: Sample, file: str, mask: str | None) -> Record:
         truth.view,
         _landmarks_of(sample),
         truth.labelled,
+        truth.pointed,
         reader_id=sample.reader_id,
         source=frame.source,
         laterality=frame.laterality,
@@ -87,6 +89,9 @@ def record_line(record: Record) -> bytes:
     fields = {name: value for name, value in asdict(record).items() if value not in (None, (), "")}
     fields["landmarks"] = {n: p for n, p in zip(LANDMARK_NAMES, record.landmarks, strict=True) if p is not None}
     fields["labelled"] = record.labelled
+    fields["pointed"] = record.pointed
+    if record.pointed == POINT_LANDMARK_NAMES:
+        del fields["pointed"]
     fields["acquisition"] = {n: v for n, v in asdict(record.acquisition).items() if v is not None}
     for region in fields.get("regions", ()):
         if not region["shows_flow"]:
@@ -119,6 +124,7 @@ def parse_record(line: bytes | str) -> Record:
         View(_text(raw, "view")),
         _landmarks(raw.get("landmarks") or {}),
         tuple(_list(raw, "labelled")) if "labelled" in raw else STRUCTURE_NAMES,
+        tuple(_list(raw, "pointed")) if "pointed" in raw else POINT_LANDMARK_NAMES,
         reader_id=_text(raw, "reader_id", ""),
         source=_text(raw, "source", ""),
         laterality=Laterality(_text(raw, "laterality", "unknown")),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.anatomy import GRADES, LANDMARK_NAMES, STRUCTURE_NAMES, View
+from model.anatomy import GRADES, LANDMARK_NAMES, POINT_LANDMARK_NAMES, STRUCTURE_NAMES, View
 from model.frame import Frame
 
 ALL_LABELLED = STRUCTURE_NAMES
@@ -19,7 +19,8 @@ class Truth:
     """What is known of a frame.
 
     `mask` is uint8 (H, W) of structure ids, None where nothing was drawn; `labelled` names the classes it was drawn
-    for. `landmarks_xy` is float64 (9, 2) in the order of anatomy.LANDMARKS, NaN rows where absent. Distances in mm.
+    for. `landmarks_xy` is float64 (9, 2) in the order of anatomy.LANDMARKS, NaN rows where absent; `pointed` names the
+    point landmarks that somebody looked for: of any other NaN says nothing. Distances in mm.
     """
 
     view: View
@@ -32,6 +33,7 @@ class Truth:
     sagitta_ratio: float | None = None
     flow_fraction: float | None = None
     labelled: tuple[str, ...] = ALL_LABELLED
+    pointed: tuple[str, ...] = POINT_LANDMARK_NAMES
 
     def __post_init__(self) -> None:
         if self.landmarks_xy.shape != (len(LANDMARK_NAMES), 2):
@@ -44,6 +46,9 @@ class Truth:
             raise ValueError(
                 f"labelled names unknown classes {sorted(unknown)}; known: {STRUCTURE_NAMES} and {VESSEL!r}"
             )
+        unknown = set(self.pointed) - set(POINT_LANDMARK_NAMES)
+        if unknown:
+            raise ValueError(f"pointed names unknown landmarks {sorted(unknown)}; known: {POINT_LANDMARK_NAMES}")
 
 
 @dataclass(frozen=True, slots=True)

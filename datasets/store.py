@@ -4,6 +4,7 @@ write_store(samples, folder, provenance="...", licence="...")
 store = open_store(folder); store.records[0].view; store.sample(0)
 """
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ class Store:
                 record.sagitta_ratio,
                 record.flow_fraction,
                 record.labelled,
+                record.pointed,
             )
             who = (record.patient_id, record.study_id, record.reader_id)
             return Sample(frame_of(record, pixels), truth, *who, record.acquisition)
@@ -60,16 +62,22 @@ def write_store(samples: Iterable[Sample], folder: Path, *, provenance: str, lic
     """Writes samples as they come and returns their number.
 
     The folder must be new or empty. Each file appears whole or not at all, and `dataset.json` comes last: a folder
-    without it was cut short. Raises FileExistsError for a folder in use, ValueError for what cannot be stored.
+    without it was cut short; after an error nothing is left. Raises FileExistsError for a folder in use, ValueError
+    for what cannot be stored.
     """
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty: give a new folder, a dataset is written once")
     for name in (FRAMES, MASKS):
         (folder / name).mkdir(parents=True, exist_ok=True)
     count = 0
-    with unfinished(folder / RECORDS) as partial, partial.open("wb") as lines:
-        for count, sample in enumerate(samples, start=1):
-            lines.write(record_line(_write_pictures(sample, folder, count - 1)))
+    try:
+        with unfinished(folder / RECORDS) as partial, partial.open("wb") as lines:
+            for count, sample in enumerate(samples, start=1):
+                lines.write(record_line(_write_pictures(sample, folder, count - 1)))
+    except BaseException:
+        for name in (FRAMES, MASKS):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        raise
     description = describe(provenance, licence, count)
     write_whole(folder / DESCRIPTION, orjson.dumps(description, option=orjson.OPT_INDENT_2))
     return count

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from datasets.phantom.renderer import Renderer
-from model.anatomy import View
+from model.anatomy import Laterality, View
 
 app: Final = typer.Typer()
 data_app: Final = typer.Typer(help="Labelled data sets: import, check, split, export.", no_args_is_help=True)
@@ -32,7 +32,7 @@ def phantom(
     view: Annotated[View | None, typer.Option(help="Only this view.")] = None,
     dicom: Annotated[bool, typer.Option("--dicom", help="Write DICOM files instead of a data set.")] = False,
     cine: Annotated[int, typer.Option("--cine", min=0, help="Frames of a cine for each phantom.")] = 0,
-    wave: Annotated[bool, typer.Option("--wave", help="Through a wave simulator, minutes a frame.")] = False,
+    wave: Annotated[bool, typer.Option("--wave", help="Through a wave simulator, seconds a frame.")] = False,
     renderer: Annotated[Renderer | None, typer.Option(help="By this one only, instead of both.")] = None,
     trial: Annotated[bool, typer.Option("--trial", help="A trial of -n patients in three groups, as DICOM.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores without it.")] = None,
@@ -68,18 +68,34 @@ def data_check(folder: Path) -> None:
 def data_import(
     pictures: Annotated[Path, typer.Argument(help="Folder of pictures, DICOM files or videos.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Data set folder to write.")],
-    masks: Annotated[Path | None, typer.Option(help="Folder of mask PNGs with the pictures' names.")] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of mask PNGs named as the pictures; of a cine NAME-0.png, NAME-1.png."),
+    ] = None,
     classes: Annotated[str, typer.Option(help="What a mask's values mean: 2=vessel,3=psoas_tendon.")] = "",
     view: Annotated[View, typer.Option(help="View of all frames.")] = View.OTHER,
-    patient: Annotated[str, typer.Option(help="Pattern that finds the patient in a file's path.")] = "",
+    patient: Annotated[
+        str, typer.Option(help="Pattern that finds the patient in a file's path; without it DICOM's PatientID.")
+    ] = "",
+    table: Annotated[
+        Path | None,
+        typer.Option(help="CSV of file, patient, view, spacing_mm, age_years, side, gsus, pdus, aiis_x, aiis_y ..."),
+    ] = None,
+    spacing_mm: Annotated[str | None, typer.Option(help="ROW,COL in mm per pixel of all frames.")] = None,
+    laterality: Annotated[Laterality, typer.Option(help="Side of all hips.")] = Laterality.UNKNOWN,
+    age_years: Annotated[float | None, typer.Option(help="Age of all patients.")] = None,
     licence: Annotated[str, typer.Option(help="Licence of the pictures.")] = "",
     provenance: Annotated[str, typer.Option(help="Where the pictures come from.")] = "",
 ) -> None:
     """Make a data set.  Example: hipsono data import scans --masks drawn --classes 2=vessel -o data/scans"""
+    from datasets.files import FrameOptions, parse_spacing
     from datasets.importing import ImportPlan, import_samples, parse_classes
+    from datasets.label_table import read_label_table
     from datasets.store import write_store
 
-    plan = ImportPlan(pictures, masks, parse_classes(classes), view, patient)
+    known = FrameOptions(parse_spacing(spacing_mm) if spacing_mm else None, laterality, age_years)
+    labels = None if table is None else read_label_table(table, pictures)
+    plan = ImportPlan(pictures, masks, parse_classes(classes), view, patient, known, labels)
     written = write_store(import_samples(plan), out, provenance=provenance or str(pictures), licence=licence)
     say(f"{written} frames in {out}")
 

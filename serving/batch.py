@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets.files import FrameOptions, every_file, is_readable, read_frames
+from datasets.files import FrameOptions, every_file, is_readable, parse_spacing, read_frames
 from datasets.picture import UnreadableFile
 from model.anatomy import Laterality
 from model.frame import Frame
 from model.reading import Reader, Reading
 from serving.bodies import encode_reading
-from serving.intake import parse_spacing
 from serving.overlay import draw_overlay, encode_png
 from serving.settings import Settings
 from serving.tuning import open_session

@@ -7,7 +7,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from datasets.dicom import DicomCine, read_dicom
-from datasets.files import FileKind, FrameOptions, decode_picture, kind_of
+from datasets.files import FileKind, FrameOptions, decode_picture, kind_of, parse_spacing
 from datasets.picture import UnreadableFile
 from model.anatomy import Laterality
 from model.frame import Frame
@@ -80,20 +80,9 @@ def parse_options(spacing_mm: str | None, laterality: str | None, age_years: flo
     try:
         spacing = parse_spacing(spacing_mm) if spacing_mm else None
         side = Laterality(laterality) if laterality else Laterality.UNKNOWN
-        if age_years is not None and not 0 <= age_years <= 130:
-            raise ValueError(f"age_years must be 0..130, got {age_years}")
         return FrameOptions(spacing, side, age_years)
     except ValueError as error:
         raise Problem(422, str(error)) from error
-
-
-def parse_spacing(text: str) -> tuple[float, float]:
-    """ "ROW,COL" in mm per pixel. Raises ValueError with the form expected."""
-    try:
-        row, column = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise ValueError(f"spacing_mm is ROW,COL in mm per pixel, such as 0.08,0.08; got {text!r}") from error
-    return row, column
 
 
 def decode(upload: Upload) -> Frame:

@@ -114,9 +114,8 @@ def watch(
     provider: ProviderOption = None,
 ) -> None:
     """Read a frame grabber, a stream or a video live, in the viewer.  Example: hipsono watch --source /dev/video0"""
-    from datasets.files import FrameOptions
+    from datasets.files import FrameOptions, parse_spacing
     from serving.capture import Source, parse_size
-    from serving.intake import parse_spacing
     from serving.watch import watch as run
 
     spacing = parse_spacing(spacing_mm) if spacing_mm else None
@@ -138,10 +137,9 @@ def igtl(
 ) -> None:
     """Answer OpenIGTLink images with overlay, points and Reading.  Example: hipsono igtl --connect 127.0.0.1:18944"""
     need_link()
-    from datasets.files import FrameOptions
+    from datasets.files import FrameOptions, parse_spacing
     from model.reading import Reader
     from serving.igtl import link, parse_peer
-    from serving.intake import parse_spacing
     from serving.tuning import open_session
 
     peer = parse_peer(connect, listen, host)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from datasets.sample import VESSEL_ID, Sample, Truth
 from datasets.store import Store
-from model.anatomy import LANDMARKS, VIEWS
+from model.anatomy import LANDMARKS, POINT_LANDMARK_NAMES, VIEWS
 from model.closer import box_around
 from model.frame import Frame
 from model.preprocess import Box, find_sector, letterbox
@@ -33,7 +33,9 @@ POINT_ROWS: Final = [row for row, landmark in enumerate(LANDMARKS) if landmark.c
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """One letterboxed labelled frame: picture and mask (S, S), points (L, 2) in network pixels, NaN absent."""
+    """One letterboxed labelled frame: picture and mask (S, S), points (L, 2) in network pixels, NaN absent where they
+    are among the `pointed`, else unknown.
+    """
 
     picture: NDArray[np.uint8]
     mask: NDArray[np.uint8]
@@ -41,6 +43,7 @@ class Example:
     view: int
     gsus: int
     labelled: tuple[str, ...]
+    pointed: tuple[str, ...] = POINT_LANDMARK_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         t = self.target
-        parts = (t.shares, t.merge, t.points, t.view, t.gsus)
+        parts = (t.shares, t.merge, t.points, t.view, t.gsus, t.pointed)
         return Batch(self.pictures.to(device), Target(*(part.to(device) for part in parts)))
 
 
@@ -83,9 +86,8 @@ def load_examples(
         points = placement.to_network(sample.truth.landmarks_xy[POINT_ROWS])
         truth = sample.truth
         gsus = -1 if truth.gsus is None else truth.gsus
-        return Example(
-            picture, moved, points, VIEWS.index(truth.view), gsus, truth.labelled if mask is not None else ()
-        )
+        labelled = truth.labelled if mask is not None else ()
+        return Example(picture, moved, points, VIEWS.index(truth.view), gsus, labelled, truth.pointed)
 
     with ThreadPoolExecutor() as pool:
         return tuple(pool.map(load, indices))
@@ -231,6 +233,7 @@ def collate(examples: list[Example]) -> Batch:
         points=torch.from_numpy(np.stack([e.points_xy for e in examples])).float(),
         view=torch.tensor([e.view for e in examples]),
         gsus=torch.tensor([e.gsus for e in examples]),
+        pointed=torch.tensor([[name in e.pointed for name in POINT_LANDMARK_NAMES] for e in examples]),
     )
     return Batch(pictures, target)
 

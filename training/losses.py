@@ -32,7 +32,8 @@ class Target:
     """A batch's truth on one device.
 
     `shares` (N, GROUPS, h, w) is the share of each cell that belongs to each group; `merge` (N, GROUPS, CLASSES) tells
-    which classes make up a group; `points` (N, L, 2) in input pixels, NaN absent; `view` (N,); `gsus` (N,), -1 unknown.
+    which classes make up a group; `points` (N, L, 2) in input pixels, NaN absent; `view` (N,); `gsus` (N,), -1 unknown;
+    `pointed` (N, L): whether somebody looked for the landmark.
     """
 
     shares: Tensor
@@ -40,6 +41,7 @@ class Target:
     points: Tensor
     view: Tensor
     gsus: Tensor
+    pointed: Tensor
 
 
 def merge_matrix(labelled: tuple[str, ...]) -> Tensor:
@@ -59,7 +61,7 @@ def total_loss(logits: Logits, target: Target, weights: LossWeights) -> Tensor:
     return (
         weights.structures * structure_loss(logits.structures, target, weights.edges)
         + weights.landmarks * heat_loss(logits.heat, target.points, located, target.shares.shape[3] * 2)
-        + weights.presence * presence_loss(logits.presence.float(), located, target.merge)
+        + weights.presence * presence_loss(logits.presence.float(), located, target)
         + weights.view * F.cross_entropy(logits.view.float(), target.view, label_smoothing=0.02)
         + weights.gsus * ordinal_loss(logits.gsus.float(), target.gsus)
     )
@@ -103,9 +105,9 @@ def heat_loss(heat: Tensor, points: Tensor, located: Tensor, size_px: int) -> Te
     return entropy[located].mean()
 
 
-def presence_loss(presence: Tensor, located: Tensor, merge: Tensor) -> Tensor:
+def presence_loss(presence: Tensor, located: Tensor, target: Target) -> Tensor:
     """Binary cross entropy of "this landmark is here" (N, L), where somebody looked for it."""
-    asked = located | (merge[:, _BEARERS, _BEARERS] > 0)
+    asked = located | (target.pointed & (target.merge[:, _BEARERS, _BEARERS] > 0))
     if not bool(asked.any()):
         return presence.sum() * 0.0
     return F.binary_cross_entropy_with_logits(presence[asked], located[asked].float())

@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from datasets.files import FrameOptions
+from datasets.files import FrameOptions, parse_spacing
 from datasets.inputs import EXPECTED
 from model.steps import CAREFUL
 from serving.archive.note import RUN
@@ -20,7 +20,6 @@ from serving.deidentify.clean import Identities
 from serving.deidentify.layouts import load_layouts
 from serving.deidentify.pseudonyms import keep_key
 from serving.deidentify.release import KEY, LAYOUTS, PRIVATE
-from serving.intake import parse_spacing
 
 Known = tuple[str | None, float | None]
 """What the call says of every frame: spacing "ROW,COL", age in years."""

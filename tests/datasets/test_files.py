@@ -85,6 +85,21 @@ def test_sixteen_bits_palette_and_alpha(scan_pixels, colour_pixels):
     np.testing.assert_array_equal(got[30:], colour_pixels[30:])
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_a_picture_of_fewer_bits_in_sixteen_is_not_all_but_black(scan_pixels, bits):
+    full = scan_pixels.copy()
+    full[0, 0] = 255
+    deep = full.astype(np.uint16) << (bits - 8)
+    told = decode_picture(encoded(deep))
+    np.testing.assert_array_equal(told.pixels, full)
+    assert told.warnings == (
+        () if bits == 16 else (f"a picture of 16 bits that fills {bits} is taken for one of {bits}",)
+    )
+    clear = np.full((*deep.shape, 4), 65535, np.uint16)
+    clear[..., :3] = deep[..., None]
+    np.testing.assert_array_equal(decode_picture(encoded(clear)).grey, full)
+
+
 def test_a_turned_phone_picture_keeps_the_pixels_as_stored(scan_pixels):
     jpeg = encoded(scan_pixels, ".jpg")
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"

@@ -1,18 +1,21 @@
 """The figures of an examination, each against a value worked out on paper."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from datasets.phantom.generate import phantom
 from datasets.sample import Acquisition
-from model.anatomy import View
+from model.anatomy import LANDMARK_NAMES, POINT_LANDMARK_NAMES, View
 from model.reading import Reader
 from model.runtime import Session
+from tests import known_hips
 from tests.training.scores import INF, LOOKED_FOR, NAN, NOWHERE, score
 from training.evaluation.figures import Evaluation, summarise
 from training.evaluation.reliability import reliability, risk_coverage
 from training.evaluation.report import table, write_report
-from training.evaluation.score import FrameScore, GradeScore, StructureScore, compare_masks
+from training.evaluation.score import FrameScore, GradeScore, StructureScore, compare_masks, score_frame
 
 
 def with_structure(row: int, one: StructureScore) -> tuple[StructureScore, ...]:
@@ -71,6 +74,16 @@ def test_a_landmark_that_is_not_there_is_false_and_its_confidence_wrong():
     assert e.landmarks.false == pytest.approx(1 / 6)
     # Near, far and not there; the fourth was not looked for.
     assert e.calibration["landmark"].error == pytest.approx((abs(0.9 - 1) + abs(0.8 - 0) + abs(0.7 - 0)) / 3)
+
+
+def test_a_landmark_nobody_looked_for_is_never_false():
+    sample, reader = phantom(known_hips.ILIOPECTINEAL, View.ILIOPECTINEAL), Reader(Session(), looks=1)
+    gone = replace(sample.truth, landmarks_xy=np.full_like(sample.truth.landmarks_xy, np.nan))
+    sought = score_frame(0, replace(sample, truth=gone), reader).landmark_false
+    assert sought[LANDMARK_NAMES.index("aiis")] is True and None not in sought
+    unsought = score_frame(0, replace(sample, truth=replace(gone, pointed=("aiis",))), reader).landmark_false
+    points = [unsought[LANDMARK_NAMES.index(name)] for name in POINT_LANDMARK_NAMES]
+    assert points == [True] + [None] * (len(points) - 1)
 
 
 def test_what_asks_for_review_is_counted_with_what_it_catches():

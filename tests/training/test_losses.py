@@ -1,5 +1,7 @@
 """Losses that reward what they should, and leave alone what nobody labelled."""
 
+from dataclasses import replace
+
 import torch
 
 from datasets.sample import ALL_LABELLED, VESSEL
@@ -20,7 +22,8 @@ from training.losses import (
 def target(ids, labelled):
     shares = torch.zeros(1, GROUPS, *ids.shape).scatter_(1, ids[None, None], 1.0)
     nothing = torch.full((1, 6, 2), float("nan"))
-    return Target(shares, merge_matrix(labelled)[None], nothing, torch.tensor([0]), torch.tensor([-1]))
+    grade = torch.tensor([-1])
+    return Target(shares, merge_matrix(labelled)[None], nothing, torch.tensor([0]), grade, torch.ones(1, 6).bool())
 
 
 def logits_for(ids):
@@ -125,12 +128,17 @@ def test_certainty_is_the_best_class_of_a_softmax():
 
 
 def test_a_landmark_nobody_looked_for_is_not_called_absent():
-    presence = torch.zeros(2, 6, requires_grad=True)
-    located = torch.zeros(2, 6, dtype=torch.bool)
-    merge = torch.stack([merge_matrix((VESSEL,)), merge_matrix(ALL_LABELLED)])
-    presence_loss(presence, located, merge).backward()
+    """Vessels drawn alone; bone drawn and points told; bone drawn and no point but the first told."""
+    presence = torch.zeros(3, 6, requires_grad=True)
+    located = torch.zeros(3, 6, dtype=torch.bool)
+    parts = [target(torch.zeros(8, 8, dtype=torch.long), labelled) for labelled in ((VESSEL,), *2 * (ALL_LABELLED,))]
+    pointed = torch.ones(3, 6, dtype=torch.bool)
+    pointed[2, 1:] = False
+    told = replace(parts[0], merge=torch.cat([part.merge for part in parts]), pointed=pointed)
+    presence_loss(presence, located, told).backward()
     assert not presence.grad[0].any()
     assert bool((presence.grad[1] > 0).all())
+    assert presence.grad[2, 0] > 0 and not presence.grad[2, 1:].any()
 
 
 def test_classes_nobody_labelled_get_no_gradient():

@@ -209,9 +209,13 @@ def _landmarks(sample: Sample, reading: Reading) -> tuple[tuple[float, ...], tup
 
 
 def _false_landmarks(sample: Sample, reading: Reading) -> tuple[bool | None, ...]:
-    """Who draws every structure of a frame has looked for every landmark too."""
+    """Of landmarks that were looked for: points that are named so, and centroids where every structure was drawn."""
     told = {point.name for point in reading.landmarks}
     if set(sample.truth.labelled) != set(ALL_LABELLED):
         return (None,) * len(LANDMARKS)
     places = zip(LANDMARKS, sample.truth.landmarks_xy, strict=True)
-    return tuple(None if np.isfinite(x + y) else one.name in told for one, (x, y) in places)
+    known = (one.centroid_of is not None or one.name in sample.truth.pointed for one in LANDMARKS)
+    return tuple(
+        one.name in told if sought and not np.isfinite(x + y) else None
+        for sought, (one, (x, y)) in zip(known, places, strict=True)
+    )
