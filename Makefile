@@ -133,11 +133,13 @@ real-sets: $(DEV)/.done  ## real frames as data sets, four fifths to learn from 
 	$(call real_set,leg,other-anatomy/leg-muscle,--patient 'img_(\d\d\d)')
 	$(call real_set,legcine,other-anatomy/leg-muscle-cine,--patient '^(S\d+|[a-z]+_[a-z]+)')
 
-# name, folder below HIPSONO_DATA, options of the import: a data set, its split, and the two parts as sets of their own
+# name, folder below HIPSONO_DATA, options of the import: a data set, its split, and the two parts as sets of their own;
+# regional's fifth stays as it was drawn for the served model, less a frame of the rest that looks like one of it
 define real_set
 	test -f data/real/$(1)/dataset.json || { rm -rf data/real/$(1) && $(BIN)/hipsono data import $(HIPSONO_DATA)/$(2) $(3) \
 		--provenance "real frames: $(2)" -o data/real/$(1); }
-	test -f data/real/$(1).json || $(BIN)/hipsono data split data/real/$(1) --fractions 0.8,0,0.2 -o data/real/$(1).json
+	test -f data/real/$(1).json || cp training/recipes/$(1)-split.json data/real/$(1).json 2>/dev/null || \
+		$(BIN)/hipsono data split data/real/$(1) --fractions 0.8,0,0.2 -o data/real/$(1).json
 	$(call real_part,$(1),train,train)
 	$(call real_part,$(1),held,calibration)
 endef

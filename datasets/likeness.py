@@ -60,6 +60,11 @@ def _candidates(frames: tuple[Likeness, ...]) -> Iterator[tuple[int, int]]:
 
 
 def _correlation(one: Likeness, other: Likeness) -> float:
+    """Of the middle of either in the other, whichever is more: which frame comes first says nothing."""
+    return max(_found_in(one, other), _found_in(other, one))
+
+
+def _found_in(one: Likeness, other: Likeness) -> float:
     inner = np.ascontiguousarray(other.thumb[_SHIFT:-_SHIFT, _SHIFT:-_SHIFT])
     if np.ptp(inner) < _EMPTY_LEVELS or np.ptp(one.thumb) < _EMPTY_LEVELS:
         return 0.0  # empty pictures are all alike, yet nothing can be learnt from one about another
