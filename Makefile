@@ -61,7 +61,7 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	$(call phantoms,data/taught-on,8000,110000)
 	$(call trained,taught-on,taught-on,runs/taught,$(VESSELS_THRICE) --teacher runs/wide --teacher runs/taught)
 	$(call averaged,runs/starter7,runs/taught=0.5 runs/taught-on=0.5)
-	$(BIN)/hipsono export runs/starter7 --half -o model/weights/starter.onnx
+	$(BIN)/hipsono export runs/starter7 --half --name starter:7 -o model/weights/starter.onnx
 	$(call phantoms,data/exam,2000,2900000)
 	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter7/report
 

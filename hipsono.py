@@ -5,7 +5,9 @@ to stderr.
 """
 
 import sys
+from importlib import metadata
 from pathlib import Path
+from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -18,7 +20,6 @@ import serving.verbs
 import training.verbs
 
 app = typer.Typer(
-    help="Reads hip ultrasound: structures, landmarks, targets and SOLAR grades. Research use; not a medical device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,6 +27,21 @@ app = typer.Typer(
 )
 for room in (serving.verbs, serving.archive.verbs, serving.cohort.verbs, datasets.verbs, training.verbs):
     app.add_typer(room.app)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"hipsono {metadata.version('hipsono')}\n")
+        raise SystemExit(0)
+
+
+@app.callback()
+def _begin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version and exit.")
+    ] = False,
+) -> None:
+    """Reads hip ultrasound: structures, landmarks, targets and SOLAR grades. Research use; not a medical device."""
 
 
 def main() -> None:

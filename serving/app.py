@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import orjson
 import uvicorn
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
@@ -82,7 +82,9 @@ def create_app(settings: Settings | None = None, *routers: APIRouter) -> FastAPI
 
 
 def _frame_routes(engine: Engine) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["readings"])
+    router = APIRouter(
+        prefix="/v1", tags=["readings"], responses=problems.DECLARED, dependencies=[Depends(problems.check_parameters)]
+    )
     limit = int(engine.settings.max_upload_mb * 1e6)
 
     async def upload_of(

@@ -10,6 +10,25 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 PROBLEM_TYPE: Final = "application/problem+json"
+_SCHEMA: Final = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "what was wrong and what to do"},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+_MEANINGS: Final = {
+    413: "too large", 415: "not a kind that is read", 422: "not decodable, or a value that cannot be",
+    503: "full: Retry-After says when", 504: "past the deadline",
+}  # fmt: skip
+DECLARED: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": meaning, "content": {PROBLEM_TYPE: {"schema": _SCHEMA}}}
+    for status, meaning in _MEANINGS.items()
+}
+"""The refusals of routes that read, for OpenAPI."""
 
 
 class Problem(Exception):  # noqa: N818 - the standard's own word
@@ -32,6 +51,14 @@ def problem_response(problem: Problem) -> Response:
     """The problem as a response."""
     headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
     return Response(problem_body(problem.status, problem.detail), problem.status, headers, PROBLEM_TYPE)
+
+
+def check_parameters(request: Request) -> None:
+    """Raises Problem 422 for a query parameter that the route does not know: a typo would cost the millimetres."""
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise Problem(422, f"unknown query parameter {unknown[0]!r}: this route knows {', '.join(known)}")
 
 
 def install(app: FastAPI) -> None:

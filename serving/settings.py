@@ -1,12 +1,18 @@
 """What an operator may set: defaults, then HIPSONO_* environment variables, then the command line."""
 
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, Final
 
 import typer
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from model.runtime import STARTER, Provider
+
+_PREFIX: Final = "HIPSONO_"
+_ALMOST: Final = 0.87
 
 
 class Settings(BaseSettings):
@@ -16,7 +22,7 @@ class Settings(BaseSettings):
     processor, all its cores, and two frames at once (serving.tuning).
     """
 
-    model_config = SettingsConfigDict(env_prefix="HIPSONO_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True)
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
@@ -38,3 +44,28 @@ class Settings(BaseSettings):
     origins: tuple[str, ...] = Field((), description="other sites whose pages may open streams, https://name:port")
     hosts: tuple[str, ...] = Field((), description="names this server goes by, beside localhost and addresses")
     demo: bool = False
+
+
+def settings(**told: Any) -> Settings:
+    """Settings of the environment and what is told. Raises ValueError naming the variable, in plain words."""
+    try:
+        return Settings(**told)
+    except ValidationError as error:
+        wrong = (f"{_called(e['loc'], told)}: {e['msg'].lower()}, got {e['input']!r}" for e in error.errors())
+        raise ValueError("; ".join(wrong)) from error
+    except SettingsError as error:
+        raise ValueError(f"{error}; lists are JSON, such as HIPSONO_HOSTS='[\"hip.example\"]'") from error
+
+
+def _called(place: tuple[int | str, ...], told: dict[str, Any]) -> str:
+    name = str(place[0])
+    return f"--{name.replace('_', '-')}" if name in told else f"{_PREFIX}{name.upper()}"
+
+
+def mistyped(environment: Mapping[str, str]) -> Iterator[str]:
+    """A warning for each variable that is no setting but almost: it would be passed over."""
+    known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    for name in sorted(environment):
+        near = get_close_matches(name.upper(), known, n=1, cutoff=_ALMOST)
+        if name.upper().startswith(_PREFIX) and name.upper() not in known and near:
+            yield f"{name} is no setting and is not heeded; {near[0]} is one"

@@ -30,10 +30,12 @@ PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
 
 
 def settings_of(**told: Any) -> "Settings":
-    """Settings from what the command line tells; None is left to HIPSONO_* and the defaults."""
-    from serving.settings import Settings
+    """Settings from what the command line tells; None is left to HIPSONO_* and the defaults. Raises ValueError."""
+    from serving.settings import mistyped, settings
 
-    return Settings(**{name: value for name, value in told.items() if value is not None})
+    for warning in mistyped(os.environ):
+        say(warning)
+    return settings(**{name: value for name, value in told.items() if value is not None})
 
 
 def need_link() -> None:
@@ -86,14 +88,17 @@ def read(
     from serving.batch import ReadOptions, read_files
 
     options = ReadOptions(overlay, spacing_mm, laterality, age_years)
-    failures = 0
+    failures = lines = 0
     for line in read_files(files, settings_of(model=model, provider=provider, looks=looks), options):
+        lines += 1
         if line.error is None:
             sys.stdout.write(line.text + "\n")
         else:
             failures += not line.skipped
             say(f"{line.source}: {line.error}")
-    raise SystemExit(1 if failures else 0)
+    if not lines:
+        say(f"no file in {', '.join(map(str, files))}")
+    raise SystemExit(0 if lines and not failures else 1)
 
 
 @app.command()

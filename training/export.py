@@ -35,6 +35,8 @@ from training.recipe import Recipe
 from training.run_folder import BEST, SPLIT, Sources, load_run, read_recipe
 
 OPSET: Final = 18
+_FIRST: Final = "1"
+"""Version of a network that nobody numbered."""
 _TOLERANCE: Final = 2e-3
 _LABELS_ALIKE: Final = 0.999
 
@@ -43,12 +45,13 @@ class ParityError(ValueError):
     """The exported graph does not say what the network says."""
 
 
-def export(run: Path, out: Path, beside: Path | None = None, *, half: bool = False) -> None:
+def export(run: Path, out: Path, beside: Path | None = None, *, half: bool = False, name: str = "") -> None:
     """Calibrates the run's best network, exports it, checks torch against onnxruntime, and writes the file.
 
-    With another run `beside` it the file says the mean of both networks, calibrated on the first one's split. `half`
-    keeps the weights in half precision: half the size, the same computing. Raises ValueError where a run is unfinished,
-    its data set is gone, its network a peer's, or the two do not fit together, ParityError where the graphs differ.
+    The file calls itself `name`, NAME or NAME:VERSION; without it as the run's folder does. With another run `beside`
+    it the file says the mean of both networks, calibrated on the first one's split. `half` keeps the weights in half
+    precision: half the size, the same computing. Raises ValueError where a run is unfinished, its data set is gone, its
+    network a peer's, or the two do not fit together, ParityError where the graphs differ.
     """
     recipe, network = _ours(run)
     both: HipNet | Pair = network if beside is None else Pair(_fitting(beside, run, recipe), network)
@@ -56,9 +59,11 @@ def export(run: Path, out: Path, beside: Path | None = None, *, half: bool = Fal
     split = read_split(run / SPLIT, store)
     temperatures = fit_temperatures(both, load_examples(store, split.calibration, recipe.input_px))
     runs = [run] if beside is None else [beside, run]
+    called, _, version = (name or "-".join(one.resolve().name for one in runs)).partition(":")
     spec = replace(
         _plain_spec(recipe, "; and the other network: ".join(map(_learnt_from, runs))),
-        name=recipe.name if beside is None else f"{recipe.name}-pair",
+        name=called,
+        version=version or _FIRST,
         temperatures=temperatures,
         network=BESIDE.join(read_recipe(one).network for one in runs),
     )

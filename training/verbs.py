@@ -55,6 +55,7 @@ def export(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Half the size: weights kept in half precision.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Smaller and quicker: INT8 convolutions.")] = False,
+    name: Annotated[str, typer.Option(help="NAME or NAME:VERSION that readings tell; the run's folder without.")] = "",
 ) -> None:
     """One self-contained ONNX file of a run's best network.  Example: hipsono export runs/starter -o hip.onnx"""
     need_training()
@@ -62,11 +63,11 @@ def export(
     from training.export import export_int8
 
     if not int8:
-        write(run, out, beside, half=half)
-    elif beside is None and not half:
+        write(run, out, beside, half=half, name=name)
+    elif beside is None and not half and not name:
         export_int8(run, out)
     else:
-        raise ValueError("--int8 is of one network and smaller than half: leave --with and --half out")
+        raise ValueError("--int8 is of one network, named by its run, and smaller than half: leave the others out")
 
 
 @app.command()

@@ -65,6 +65,33 @@ def test_a_wrong_call_ends_with_two():
     assert "Traceback" not in wrong.stderr
 
 
+def test_the_version_is_told():
+    done = hipsono("--version")
+    assert done.returncode == 0 and done.stdout.startswith("hipsono ") and done.stdout.strip()[-1].isdigit()
+
+
+def test_a_folder_with_nothing_in_it_is_told(tmp_path):
+    done = hipsono("read", tmp_path)
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"no file in {tmp_path}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code", "told"),
+    [
+        ("HIPSONO_PORT", "99999999", 2, "HIPSONO_PORT: input should be less than or equal to 65535, got '99999999'"),
+        ("HIPSONO_HOSTS", "hip.example", 2, "HIPSONO_HOSTS='[\"hip.example\"]'"),
+        ("HIPSONO_MAX_UPLOADMB", "3", 0, "HIPSONO_MAX_UPLOADMB is no setting and is not heeded; HIPSONO_MAX_UPLOAD_MB"),
+        ("HIPSONO_DATA", "/data", 0, ""),
+    ],
+)
+def test_a_wrong_setting_is_named(name, value, code, told):
+    done = hipsono("info", env={**os.environ, name: value})
+    assert done.returncode == code
+    assert told in done.stderr and "Traceback" not in done.stderr and "pydantic" not in done.stderr
+    assert told or done.stderr == ""
+
+
 def test_info_tells_the_model(tmp_path):
     told = json.loads(hipsono("info", "--json").stdout)
     assert told["model"]["name"] == "starter"

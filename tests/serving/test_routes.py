@@ -184,6 +184,9 @@ def test_wrong_uploads_are_refused_and_the_server_goes_on(client, samples, route
         "laterality=up",
         "age_years=-3",
         "age_years=x",
+        "age_years=nan",
+        "spacing_mm=nan,0.1",
+        "spacing_mm=inf,0.1",
         "frame=-1",
     ],
 )
@@ -191,6 +194,23 @@ def test_impossible_queries_are_refused(client, samples, query):
     answer = client.post(f"/v1/frames?{query}", content=encoded(samples[View.LONGITUDINAL]), headers=JPEG)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("route", ["/v1/frames", "/v1/frames/overlay", "/v1/frames/mask", "/v1/cines"])
+def test_a_mistyped_query_is_refused_with_what_is_known(client, samples, route):
+    """Passed over, `spacing` would cost all millimetres without a word."""
+    answer = client.post(f"{route}?spacing=0.1,0.1", content=encoded(samples[View.LONGITUDINAL]), headers=JPEG)
+    assert answer.status_code == 422
+    assert "unknown query parameter 'spacing': this route knows " in answer.json()["detail"]
+    assert "spacing_mm" in answer.json()["detail"]
+
+
+def test_every_refusal_of_a_reading_route_is_declared(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    for route in ("/v1/frames", "/v1/frames/overlay", "/v1/frames/mask", "/v1/cines"):
+        told = paths[route]["post"]["responses"]
+        for status in ("413", "415", "422", "503", "504"):
+            assert list(told[status]["content"]) == ["application/problem+json"], (route, status)
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"\0" * 128 + b"DICM"]))

@@ -34,7 +34,10 @@ def test_export_reads_and_carries_its_spec(run, data, tmp_path):
     out = tmp_path / "tiny.onnx"
     export(run, out)
     session = Session(out, threads=1)
-    assert (session.spec.name, session.spec.network) == ("tiny", "hipnet")
+    assert (session.spec.name, session.spec.version, session.spec.network) == (run.name, "1", "hipnet")
+    export(run, tmp_path / "named.onnx", name="mine:3")
+    named = Session(tmp_path / "named.onnx", threads=1).spec
+    assert (named.name, named.version) == ("mine", "3")
     assert "phantoms" in session.spec.trained_on
     reading = Reader(session).read(next(iter(phantoms([1], workers=1))).frame)
     assert sum(reading.view.probabilities) == pytest.approx(1, abs=1e-4)
@@ -72,7 +75,7 @@ def test_two_runs_are_exported_as_one_file(run, data, tmp_path):
     export(run, tmp_path / "both.onnx", beside=run)
     export(run, tmp_path / "one.onnx")
     both, one = (Session(tmp_path / f"{name}.onnx", threads=1) for name in ("both", "one"))
-    assert (both.spec.name, both.spec.network) == ("tiny-pair", "hipnet+hipnet")
+    assert (both.spec.name, both.spec.network) == (f"{run.name}-{run.name}", "hipnet+hipnet")
     assert both.spec.trained_on.split("; and the other network: ") == [one.spec.trained_on] * 2
     picture = np.random.default_rng(0).integers(0, 256, (both.spec.input_height, both.spec.input_width), np.uint8)
     assert (both.run(picture).labels == one.run(picture).labels).mean() > 0.98
