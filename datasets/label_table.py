@@ -4,19 +4,18 @@ file,patient,view,spacing_mm,age_years,side,gsus,aiis_x,aiis_y
 p01/a.png,p01,iliopectineal,0.08,9.5,left,,211.4,305.2
 """
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
+from datasets.csv_file import Row, read_csv
 from datasets.files import FrameOptions, parse_spacing
 from model.anatomy import GRADES, POINT_LANDMARK_NAMES, Laterality, View
 
 _POINTS: Final = tuple(f"{name}_{axis}" for name in POINT_LANDMARK_NAMES for axis in "xy")
 COLUMNS: Final = ("file", "frame", "patient", "view", "spacing_mm", "age_years", "side", "gsus", "pdus", *_POINTS)
 
-Row = dict[str, str]
 _Kind = TypeVar("_Kind", View, Laterality)
 
 
@@ -53,20 +52,11 @@ class LabelTable:
 
 def read_label_table(path: Path, pictures: Path) -> LabelTable:
     """The table in a CSV file about a folder of pictures. Raises ValueError with row and column, OSError."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            heads = [head.strip() for head in reader.fieldnames or ()]
-            _check_heads(path, heads)
-            reader.fieldnames = heads
-            rows = [(f"{path} row {number}", row) for number, row in enumerate(reader, start=2)]
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not in UTF-8: save it from the spreadsheet as CSV UTF-8") from None
+    heads, rows = read_csv(path)
+    _check_heads(path, heads)
     labels: dict[tuple[str, int | None], Label] = {}
-    for place, cells in rows:
-        if None in cells:
-            raise ValueError(f"{place}: more cells than the header has columns; a spacing of two numbers is in quotes")
-        row = {head: cell.strip() for head, cell in cells.items()}
+    for number, row in rows:
+        place = f"{path} row {number}"
         file_name = PurePosixPath(row["file"].replace("\\", "/")).as_posix()
         if not row["file"] or not (pictures / file_name).is_file():
             raise ValueError(f"{place}, column file: {row['file']!r} is no file in {pictures}")

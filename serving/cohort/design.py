@@ -4,15 +4,15 @@ One row a patient and visit. `patient`, `group`, `visit` (weeks) and `index_hip`
 COLUMNS may be left out, and cells may be empty.
 """
 
-import csv
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
+from datasets.csv_file import Row, read_csv
 from datasets.phantom.trial import PREFIX
 from model.anatomy import GRADES, Laterality
 
@@ -31,8 +31,6 @@ _FIRST_YEAR: Final = 1900
 """A date before is a filler such as 0001-01-01."""
 _SPELLED_ALIKE: Final = ("group", "sex", "subtype")
 _NO_REASONS: Final = frozenset({"no", "n", "0", "false"})
-
-Row = dict[str, str]
 
 
 class DesignError(ValueError):
@@ -133,29 +131,12 @@ def read_design(path: Path) -> Design:
 def _read(path: Path) -> tuple[list[str], list[tuple[int, Row]]]:
     """The heads, and every row with its number."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            heads = [_ALSO_CALLED.get(head.strip(), head.strip()) for head in reader.fieldnames or ()]
-            _check_heads(path, heads)
-            reader.fieldnames = heads
-            return heads, [(number, _cells(number, row)) for number, row in enumerate(reader, start=2)]
-    except UnicodeDecodeError:
-        raise DesignError(not_utf8(path)) from None
-
-
-def not_utf8(path: Path) -> str:
-    """What is told of a CSV that cannot be decoded, and what to do."""
-    return f"{path} is not in UTF-8: save it from the spreadsheet as CSV UTF-8"
-
-
-def _cells(number: int, row: dict[str | Any, Any]) -> Row:
-    beyond = [cell for cell in row.pop(None, ()) if cell.strip()]
-    if beyond:
-        raise DesignError(
-            f"row {number}: more cells than the header has columns, {beyond[0]!r} is beyond the last; put a text with "
-            "a comma in quotes, and a point in a number"
-        )
-    return {head: cell.strip() for head, cell in row.items()}
+        heads, rows = read_csv(path)
+    except ValueError as error:
+        raise DesignError(str(error)) from None
+    heads = [_ALSO_CALLED.get(head, head) for head in heads]
+    _check_heads(path, heads)
+    return heads, [(number, {_ALSO_CALLED.get(head, head): cell for head, cell in row.items()}) for number, row in rows]
 
 
 def _spell_alike(rows: list[tuple[int, Row]], column: str) -> None:

@@ -3,13 +3,12 @@
 Columns group, visit, outcome, n, mean, spread; optional kind (sd, sem) as the paper says it, and scale ("0-3").
 """
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from serving.cohort.design import not_utf8
+from datasets.csv_file import read_csv
 from serving.cohort.plausible import Plausibility, Printed, check, parse_scale
 from serving.cohort.summaries import Summary
 
@@ -42,24 +41,12 @@ class Published:
 
 def read_published(path: Path, ours: tuple[Summary, ...]) -> tuple[Published, ...]:
     """Every row, checked. Raises ValueError that names the row and column of what is wrong."""
-    try:
-        rows = _read(path)
-    except UnicodeDecodeError:
-        raise ValueError(not_utf8(path)) from None
+    heads, rows = read_csv(path)
+    missing = [name for name in REQUIRED if name not in heads]
+    if missing:
+        raise ValueError(f"{path}: column {', '.join(missing)} is missing; expected {', '.join(REQUIRED)}")
     by_place = {(one.group.casefold(), one.week, one.outcome): one for one in ours}
     return tuple(_row(number, row, by_place) for number, row in rows if any(row.values()))
-
-
-def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, restval="")
-        missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{path}: column {', '.join(missing)} is missing; expected {', '.join(REQUIRED)}")
-        return [
-            (number, {k: (v or "").strip() for k, v in row.items() if isinstance(k, str)})
-            for number, row in enumerate(reader, start=2)
-        ]
 
 
 def _row(number: int, row: dict[str, str], ours: dict[tuple[str, float, str], Summary]) -> Published:
