@@ -21,6 +21,8 @@ from datasets.files import UnreadableFile
 
 SILENT_S: Final = 2.0
 """After so long without a picture a live source is told to be silent."""
+CLOSING_S: Final = 10.0
+"""For a picture that is being taken or read when the program ends."""
 _AGAIN_S: Final = 1.0
 _NETWORK_MS: Final = 5000
 """OpenCV waits half a minute for a network stream that has fallen silent: too long to notice that it is lost."""
@@ -103,13 +105,14 @@ class Capture:
         self._count = 0
         self._ended = False
         self._closed = Event()
+        self._thread = Thread(target=self._run, daemon=True)
 
     def grabs(self) -> Iterator[Grab | None]:
         """The newest picture each time one is asked for, until the source ends; taking them off begins now.
 
         None where a live source has been silent for SILENT_S, once until its next picture.
         """
-        Thread(target=self._run, daemon=True).start()
+        self._thread.start()
         silent = False
         while True:
             with self._news:
@@ -122,8 +125,12 @@ class Capture:
             silent = grab is None
 
     def close(self) -> None:
-        """Takes no more pictures; the source has ended."""
+        """Takes no more pictures; the source has ended. Waits for the one being taken: a process that ends within
+        OpenCV aborts.
+        """
         self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join(CLOSING_S)
 
     def _run(self) -> None:
         video: Any = self._video

@@ -18,12 +18,14 @@ from fastapi import APIRouter, WebSocket
 from datasets.files import FrameOptions, frame_of
 from model.frame import Frame
 from model.reading import Reader
-from serving.app import create_app, run_until_stopped, server_of
+from serving.address import check_address
+from serving.app import create_app
 from serving.bodies import encode_reading
-from serving.capture import SILENT_S, Capture, Grab, Source
+from serving.capture import CLOSING_S, SILENT_S, Capture, Grab, Source
 from serving.cines import RunningCine
 from serving.overlay import encode_jpeg
 from serving.problems import problem_body
+from serving.server import run_until_stopped, server_of
 from serving.settings import Settings
 from serving.sockets import is_seated, until_one_ends
 
@@ -104,10 +106,12 @@ class Showing:
 
 
 def watch(source: Source, settings: Settings, known: FrameOptions, *, lines: bool) -> None:
-    """Reads a source live, for the viewer at /?watch, until stopped. Raises UnreadableFile where it cannot be opened.
+    """Reads a source live, for the viewer at /?watch, until stopped. Raises UnreadableFile where it cannot be opened,
+    OSError where the server cannot listen.
 
     `lines` prints each Reading to stdout, and ends with the source.
     """
+    check_address(settings.host, settings.port)
     showing = Showing()
     app = create_app(settings, watch_router(showing, settings.max_viewers))
     capture, server = Capture(source), server_of(app, settings)
@@ -133,9 +137,11 @@ def watch(source: Source, settings: Settings, known: FrameOptions, *, lines: boo
 
     where = f"http://{settings.host}:{settings.port}/?watch"
     sys.stderr.write(f"hipsono watches {source.name} ({capture.given}): {where}   (stop with Ctrl-C)\n")
-    Thread(target=work, daemon=True).start()
+    working = Thread(target=work, daemon=True)
+    working.start()
     run_until_stopped(server)
     capture.close()
+    working.join(CLOSING_S)
 
 
 def answers(capture: Capture, reader: Reader, known: FrameOptions, source: str) -> Iterator[Answer | Notice]:

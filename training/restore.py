@@ -1,9 +1,10 @@
 """A served ONNX file taken back into training: what export folded is unfolded again.
 
-Export folds each batch norm into the convolution before it. Going back, a convolution gets weights that make outputs
-of unit variance on training pictures, its norm the statistics there and the scale and shift that make up for them: the
-network says what the file says, and learns on. (With the folded weights left as they are, those of a residual branch
-that says little are tiny, and the optimiser's steps, which heed no scale, wipe them out.)
+Export folds each batch norm into the convolution before it. Going back, each filter gets weights as large as a network
+begins with (He et al. 2015, "Delving deep into rectifiers": variance 2 / fan in), its norm the statistics that it then
+has on training pictures and the scale and shift that make up for them: the network says what the file says, and learns
+on. What a filter is multiplied by changes nothing that its norm says, but the optimiser's steps heed no scale: of a
+filter that is thirty times smaller than a run's a step wipes out thirty times more.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,10 +21,6 @@ from torch import Tensor, nn
 from model.spec import METADATA_KEY, NetworkSpec
 from training.networks import BESIDE
 
-_LEAST_VARIANCE: Final = 1e-4
-"""A channel that varies less says next to nothing, and keeps its scale: to bring it to unit variance would make numbers
-of it that drown the others as soon as a step moves them, and that half precision does not hold.
-"""
 _SCOPE: Final = "network"
 ENCODER_SCOPE: Final = "encoder."
 
@@ -159,10 +156,22 @@ def _unfold(network: nn.Module, begun: Sequence[tuple[nn.Conv2d, nn.BatchNorm2d]
         for (convolution, norm), hook in zip(begun, hooks, strict=True):
             hook.remove()
             mean, square = moments[norm] / batches
-            variance = square - mean * mean
-            scale = torch.where(variance > _LEAST_VARIANCE, variance, torch.ones_like(variance)).sqrt()
+            scale = _size(convolution.weight) / _begun_size(convolution)
+            scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+            variance = (square - mean * mean).clamp(min=0) / scale**2
             convolution.weight.div_(scale[:, None, None, None])
             norm.bias.add_(mean)
-            norm.weight.copy_(scale * (1 + norm.eps) ** 0.5)
+            norm.weight.copy_(scale * (variance + norm.eps).sqrt())
             norm.running_mean.copy_(mean / scale)  # type: ignore[union-attr]
-            norm.running_var.fill_(1.0)  # type: ignore[union-attr]
+            norm.running_var.copy_(variance)  # type: ignore[union-attr]
+
+
+def _size(weight: Tensor) -> Tensor:
+    """The root mean square of each filter's weights."""
+    return weight.double().pow(2).mean(dim=(1, 2, 3)).sqrt()
+
+
+def _begun_size(convolution: nn.Conv2d) -> float:
+    """The same of a network that begins."""
+    fan_in = convolution.weight[0].numel()
+    return float((2 / fan_in) ** 0.5)
