@@ -11,7 +11,9 @@ lettering every word on an annotated picture, with its place
 overlay   Reading drawn over its frame
 engine    the reader off the event loop, with a bounded queue
 gate      a full server refuses before it reads
-app       the HTTP routes
+heads     a connection whose request does not come, or has no end, is given up
+server    how every server of this program is run and stopped; `address` what it listens on
+app       the HTTP routes, `openapi` their description
 cines     a cine's readings, of a file or of one that runs
 live      the WebSocket stream: the newest frame wins
 sockets   what the WebSocket routes share

@@ -1,16 +1,15 @@
 """The HTTP routes: thin, the work is the engine's."""
 
-import gc
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import orjson
-import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, WebSocket
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
@@ -19,26 +18,37 @@ from swagger_ui_bundle import swagger_ui_path
 from datasets.palette import encode_mask
 from model.frame import Frame
 from model.reading import Reading, paint_mask
-from serving import problems
+from serving import openapi, problems
 from serving.about import VERSION
+from serving.address import check_address
 from serving.bodies import encode_reading
-from serving.cines import readings_of
+from serving.cines import data_uri, readings_of
 from serving.engine import Engine
 from serving.gate import Gate
 from serving.intake import Upload, decode, open_cine, parse_options, receive
 from serving.live import live_router
 from serving.overlay import draw_overlay, encode_png
-from serving.schema import ModelBody, ReadingBody
+from serving.schema import ModelBody, PicturedBody
+from serving.server import run_until_stopped, server_of
 from serving.settings import Settings
 from serving.stages import Stopwatch
 from serving.tracing import Tracing
 
 WEB: Final = Path(__file__).parent / "web"
+_ANEW: Final = {"Cache-Control": "no-cache"}
+_PAGES: Final[dict[str, Any]] = {
+    "allow_methods": ["GET", "POST"],
+    "allow_headers": ["X-Request-ID"],
+    "expose_headers": ["X-Request-ID", "Server-Timing", "Retry-After"],
+}
 
 SpacingQuery = Annotated[str | None, Query(description="ROW,COL in mm per pixel", examples=["0.08,0.08"])]
 SideQuery = Annotated[str | None, Query(description="left, right or unknown")]
 AgeQuery = Annotated[float | None, Query(description="age of the patient in years")]
 FrameQuery = Annotated[int | None, Query(ge=0, description="frame of a multi-frame file, from 0")]
+PictureQuery = Annotated[
+    str | None, Query(pattern="^jpeg$", description="add each frame, as it was read, as a data URI")
+]
 
 
 def create_app(settings: Settings | None = None, *routers: APIRouter) -> FastAPI:
@@ -54,18 +64,20 @@ def create_app(settings: Settings | None = None, *routers: APIRouter) -> FastAPI
             start_demo(app)
         yield
 
-    app = FastAPI(
+    app = _Api(
         title="hipsono",
         version=VERSION,
-        description="Reads hip ultrasound. Research use; not a medical device.",
+        description=openapi.DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.openapi_version = "3.0.3"
+    app.openapi_version = openapi.VERSION
     app.state.engine = engine
     app.add_middleware(Gate, engine=engine)
     app.add_middleware(Tracing)
+    if settings.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **_PAGES)
     problems.install(app)
     app.include_router(_frame_routes(engine))
     app.include_router(_service_routes(engine))
@@ -76,9 +88,33 @@ def create_app(settings: Settings | None = None, *routers: APIRouter) -> FastAPI
         app.include_router(demo_router())
     for router in routers:
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=WEB), name="static")
+    app.add_api_websocket_route("/{path:path}", _nowhere)
+    app.mount("/static", _Fresh(directory=WEB), name="static")
     app.mount("/swagger", StaticFiles(directory=swagger_ui_path), name="swagger")
     return app
+
+
+class _Api(FastAPI):
+    """FastAPI, whose /openapi.json is of the version it says."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.in_3_0(super().openapi())
+        return self.openapi_schema
+
+
+class _Fresh(StaticFiles):
+    """Files that a browser asks for anew each time: parts of the page of two versions would not fit together."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers.update(_ANEW)
+        return response
+
+
+async def _nowhere(socket: WebSocket, path: str) -> None:
+    told = f"no WebSocket at /{path[:200]}: frames go to /v1/stream, and /v1/watch is there while `hipsono watch` runs"
+    await socket.send_denial_response(problems.problem_response(problems.Problem(404, told)))
 
 
 def _frame_routes(engine: Engine) -> APIRouter:
@@ -103,16 +139,18 @@ def _frame_routes(engine: Engine) -> APIRouter:
 
         return await engine.run(timed)
 
-    @router.post("/frames", response_class=Response, responses={200: {"model": ReadingBody}}, openapi_extra=_BODY)
+    @router.post(
+        "/frames", response_class=Response, responses={200: {"model": PicturedBody}}, openapi_extra=openapi.BODY
+    )
     async def read_frame(
         request: Request, spacing_mm: SpacingQuery = None, laterality: SideQuery = None, age_years: AgeQuery = None,
-        frame: FrameQuery = None,
+        frame: FrameQuery = None, pictures: PictureQuery = None,
     ) -> Response:  # fmt: skip
         """One frame in, one Reading out."""
         upload = await upload_of(request, spacing_mm, laterality, age_years, frame)
-        return await told(partial(_reading_of, engine, upload), "application/json")
+        return await told(partial(_reading_of, engine, upload, pictures == "jpeg"), "application/json")
 
-    @router.post("/frames/overlay", response_class=Response, responses=_PNG, openapi_extra=_BODY)
+    @router.post("/frames/overlay", response_class=Response, responses=openapi.PNG, openapi_extra=openapi.BODY)
     async def overlay(
         request: Request, spacing_mm: SpacingQuery = None, laterality: SideQuery = None, age_years: AgeQuery = None,
         frame: FrameQuery = None,
@@ -121,18 +159,19 @@ def _frame_routes(engine: Engine) -> APIRouter:
         upload = await upload_of(request, spacing_mm, laterality, age_years, frame)
         return await told(partial(_overlay_of, engine, upload), "image/png")
 
-    @router.post("/frames/mask", response_class=Response, responses=_PNG, openapi_extra=_BODY)
+    @router.post("/frames/mask", response_class=Response, responses=openapi.PNG, openapi_extra=openapi.BODY)
     async def mask(
-        request: Request, raw: bool = False, spacing_mm: SpacingQuery = None, frame: FrameQuery = None
-    ) -> Response:
+        request: Request, spacing_mm: SpacingQuery = None, laterality: SideQuery = None, age_years: AgeQuery = None,
+        frame: FrameQuery = None, raw: bool = False,
+    ) -> Response:  # fmt: skip
         """The palette mask, ids of the annotation protocol; `raw` gives the network's own, before any abstention."""
-        upload = await upload_of(request, spacing_mm, None, None, frame)
+        upload = await upload_of(request, spacing_mm, laterality, age_years, frame)
         return await told(partial(_raw_mask_of if raw else _mask_of, engine, upload), "image/png")
 
-    @router.post("/cines", response_class=StreamingResponse, openapi_extra=_BODY)
+    @router.post("/cines", response_class=StreamingResponse, responses=openapi.LINES, openapi_extra=openapi.CINE)
     async def cine(
         request: Request, spacing_mm: SpacingQuery = None, laterality: SideQuery = None, age_years: AgeQuery = None,
-        pictures: Annotated[str | None, Query(pattern="^jpeg$", description="add each frame as a data URI")] = None,
+        pictures: PictureQuery = None,
     ) -> StreamingResponse:  # fmt: skip
         """A Reading a line as each is ready, then a summary line."""
         upload = await upload_of(request, spacing_mm, laterality, age_years, None)
@@ -183,13 +222,14 @@ def _service_routes(engine: Engine) -> APIRouter:
 
     @router.get("/", include_in_schema=False)
     async def viewer() -> HTMLResponse:
-        return HTMLResponse((WEB / "index.html").read_text())
+        return HTMLResponse((WEB / "index.html").read_text(), headers=_ANEW)
 
     return router
 
 
-def _reading_of(engine: Engine, upload: Upload, watch: Stopwatch) -> bytes:
-    body = encode_reading(_read(engine, upload, watch)[1])
+def _reading_of(engine: Engine, upload: Upload, pictured: bool, watch: Stopwatch) -> bytes:
+    frame, reading = _read(engine, upload, watch)
+    body = encode_reading(reading, **({"picture": data_uri(frame)} if pictured else {}))
     watch.lap("encode")
     return body
 
@@ -226,48 +266,6 @@ def _decoded(upload: Upload, watch: Stopwatch) -> Frame:
 
 
 def run_server(settings: Settings) -> None:
-    """Serves until stopped."""
+    """Serves until stopped. Raises OSError where it cannot listen."""
+    check_address(settings.host, settings.port)
     run_until_stopped(server_of(create_app(settings), settings, "info"))
-
-
-def run_until_stopped(server: uvicorn.Server) -> None:
-    """Serves until it is told to stop; Ctrl-C is no error."""
-    with suppress(KeyboardInterrupt):
-        server.run()
-
-
-def server_of(app: FastAPI, settings: Settings, log_level: str = "warning") -> uvicorn.Server:
-    """Every server of this program: what costs time on every frame (access log, packing of pictures) is left out."""
-    # What is there now stays: without this the collector walks it all while frames wait, some 50 ms each time.
-    gc.collect()
-    gc.freeze()
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            log_level=log_level,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            ws_max_size=int(settings.max_frame_mb * 1e6),
-            ws_per_message_deflate=False,
-        )
-    )
-
-
-_BODY: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            kind: {"schema": {"type": "string", "format": "binary"}}
-            for kind in ("image/jpeg", "image/png", "application/dicom")
-        }
-        | {
-            "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-            }
-        },
-    }
-}
-_PNG: Final[dict[int | str, dict[str, object]]] = {200: {"content": {"image/png": {}}}}

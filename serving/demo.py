@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI, Response
 from datasets.phantom.cine import cine
 from datasets.workers import worker_pool
 from model.anatomy import HIP_VIEWS, View
+from serving.address import check_address
 from serving.problems import Problem
 from serving.settings import Settings
 
@@ -67,12 +68,14 @@ def demo_router() -> APIRouter:
     return router
 
 
-def run_demo(host: str, port: int) -> None:
-    """Serves the viewer with the demo until stopped, and prints its address."""
-    from serving.app import create_app, run_until_stopped, server_of
+def run_demo(settings: Settings) -> None:
+    """Serves the viewer with the demo until stopped, and prints its address. Raises OSError where it cannot listen."""
+    from serving.app import create_app
+    from serving.server import run_until_stopped, server_of
 
-    settings = Settings(host=host, port=port, demo=True)
-    sys.stdout.write(f"hipsono demo: http://{host}:{port}/   (phantoms, not patients; stop with Ctrl-C)\n")
+    check_address(settings.host, settings.port)
+    where = f"http://{settings.host}:{settings.port}/"
+    sys.stdout.write(f"hipsono demo: {where}   (phantoms, not patients; stop with Ctrl-C)\n")
     sys.stdout.flush()
     run_until_stopped(server_of(create_app(settings), settings))
 

@@ -1,7 +1,8 @@
 """What is refused before it is read, parsed or routed: refusals must not cost the accepted.
 
-A server that is full, bodies that would not fit into memory beside the others, bodies that stall, and pages of another
-site in the browser of this machine: their WebSockets, and all they ask once their own name was made to point here.
+A server that is full, bodies that would not fit into memory beside the others, bodies that stall, clients that take no
+answers, and pages of another site in the browser of this machine: their WebSockets, what they post, and all they ask
+once their own name was made to point here.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.engine import Engine
@@ -17,13 +19,15 @@ from serving.problems import Problem, problem_response
 from serving.settings import Settings
 
 _WORK: Final = "/v1/"
+_HARMLESS: Final = ("GET", "HEAD")
+"""What a foreign page may ask: its browser shows it no answer, and nothing is read for it."""
 _PAUSE_S: Final = 0.02
 """Before a refusal is sent: who asks again at once, without heeding Retry-After, does not crowd out the accepted."""
 
 
 class Gate:
     """ASGI middleware: a POST that the engine or the memory has no place for is answered with 503, a foreign page's
-    WebSocket, or whatever calls this server by a name that is not its own, with 403.
+    POST or WebSocket, or whatever calls this server by a name that is not its own, with 403.
     """
 
     def __init__(self, app: ASGIApp, engine: Engine) -> None:
@@ -48,9 +52,9 @@ class Gate:
             await asyncio.sleep(_PAUSE_S)
             await problem_response(refused)(scope, receive, send)
             return
-        body = _Body(self._bodies, receive)
+        body = _Body(self._bodies, receive, send)
         try:
-            await self._app(scope, body.receive, send)
+            await self._app(scope, body.receive, body.send)
         finally:
             body.forget()
 
@@ -61,9 +65,10 @@ class Gate:
         if not self._is_ours(host):
             told = f"this server does not go by the name of {host[:200]}: call it by its address or as localhost"
             return Problem(403, f"{told}, or add that name to HIPSONO_HOSTS")
-        if scope["type"] == "http" or origin is None or origin in self._origins or _site(origin) == host.lower() != "":
+        is_harmless = scope["type"] == "http" and scope["method"] in _HARMLESS
+        if is_harmless or origin is None or origin in self._origins or _site(origin) == host.lower() != "":
             return None
-        told = f"a page of {origin[:200]} may not open a stream of {host}"
+        told = f"a page of {origin[:200]} may send nothing to {host}"
         return Problem(403, f"{told}: open the viewer there, or name that page in HIPSONO_ORIGINS")
 
     def _is_ours(self, host: str) -> bool:
@@ -123,10 +128,10 @@ class _Bodies:
 
 
 class _Body:
-    """One request's body on its way through the gate."""
+    """One request's body on its way through the gate, and its answer on the way back."""
 
-    def __init__(self, bodies: _Bodies, receive: Receive) -> None:
-        self._bodies, self._receive = bodies, receive
+    def __init__(self, bodies: _Bodies, receive: Receive, send: Send) -> None:
+        self._bodies, self._receive, self._send = bodies, receive, send
         self._held, self._complete = 0, False
 
     async def receive(self) -> Message:
@@ -146,6 +151,14 @@ class _Body:
         if self._held < self._bodies.held > self._bodies.limit:
             raise self._bodies.full
         return message
+
+    async def send(self, message: Message) -> None:
+        """Raises ClientDisconnect where the client takes nothing: its body would be held for as long as it likes."""
+        try:
+            async with asyncio.timeout(self._bodies.stall_s):
+                await self._send(message)
+        except TimeoutError as error:
+            raise ClientDisconnect from error
 
     def forget(self) -> None:
         """The request has ended."""

@@ -68,12 +68,17 @@ def _answered(wire: Wire, reader: Reader, known: FrameOptions) -> Iterator[Readi
     for count, message in enumerate(images):
         try:
             frame = known.apply(frame_of_image(message))
+            cine = cines.setdefault(message.device_name, RunningCine(reader))
+            reading = cine.read(frame, count, time.perf_counter())
+            told = answers(message, frame, reading, cine, places.setdefault(message.device_name, {}))
         except UnreadableFile as error:
             sys.stderr.write(f"hipsono: {error}\n")
             continue
-        cine = cines.setdefault(message.device_name, RunningCine(reader))
-        reading = cine.read(frame, count, time.perf_counter())
-        for answer in answers(message, frame, reading, cine, places.setdefault(message.device_name, {})):
+        except Exception as error:  # whatever one image stumbles over, the next is answered
+            told_of = f"{type(error).__name__} while reading image {count}, which is passed over: {error}"
+            sys.stderr.write(f"hipsono: {told_of}\n")
+            continue
+        for answer in told:
             wire.send(answer)
         yield reading
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect
 
 from datasets.dicom import DicomCine, read_dicom
 from datasets.files import FileKind, FrameOptions, decode_picture, kind_of, parse_spacing
@@ -58,13 +59,14 @@ async def _from_body(request: Request, limit_bytes: int) -> bytes:
 async def _from_form(request: Request, limit_bytes: int) -> bytes:
     try:
         form = await request.form()
-    except Problem:
+    except (Problem, ClientDisconnect):
         raise
     except Exception as error:
         raise Problem(422, f"the multipart body cannot be read ({error}): send one field 'file'") from error
-    upload = form.get("file")
-    if not isinstance(upload, UploadFile):
-        raise Problem(422, "the multipart body has no field 'file'")
+    names, upload = [name for name, _ in form.multi_items()], form.get("file")
+    if names != ["file"] or not isinstance(upload, UploadFile):
+        told = f"the multipart body has {', '.join(map(repr, names)) or 'no field'}: send one file as the field 'file'"
+        raise Problem(422, f"{told}, and what is known of it in the query (?spacing_mm=0.08,0.08)")
     data = await upload.read(limit_bytes + 1)
     if len(data) > limit_bytes:
         raise _too_large(limit_bytes)
@@ -79,10 +81,16 @@ def parse_options(spacing_mm: str | None, laterality: str | None, age_years: flo
     """The query's values. Raises Problem 422 for impossible ones."""
     try:
         spacing = parse_spacing(spacing_mm) if spacing_mm else None
-        side = Laterality(laterality) if laterality else Laterality.UNKNOWN
+        side = _side(laterality) if laterality else Laterality.UNKNOWN
         return FrameOptions(spacing, side, age_years)
     except ValueError as error:
         raise Problem(422, str(error)) from error
+
+
+def _side(text: str) -> Laterality:
+    if text not in list(Laterality):
+        raise ValueError(f"laterality is {', '.join(Laterality)}; got {text!r}")
+    return Laterality(text)
 
 
 def decode(upload: Upload) -> Frame:
@@ -92,10 +100,12 @@ def decode(upload: Upload) -> Frame:
         if kind is FileKind.DICOM:
             return upload.options.apply(_one_of(read_dicom(upload.data, "upload"), upload.frame_index))
         if kind in (FileKind.JPEG, FileKind.PNG):
+            if upload.frame_index:
+                raise Problem(422, f"frame {upload.frame_index} was asked for, a {kind.name} is one: leave frame out")
             return upload.options.apply(decode_picture(upload.data, "upload"))
     except (UnreadableFile, ValueError) as error:
         raise Problem(422, str(error)) from error
-    raise Problem(415, f"the file is neither JPEG, PNG nor DICOM by its content: send {TAKEN}")
+    raise Problem(415, "by its content this is neither JPEG, PNG nor DICOM: send one of these")
 
 
 def open_cine(data: bytes) -> DicomCine:
@@ -110,7 +120,8 @@ def open_cine(data: bytes) -> DicomCine:
 
 def _one_of(cine: DicomCine, index: int | None) -> Frame:
     if index is None and len(cine) > 1:
-        raise Problem(422, f"the file has {len(cine)} frames: add ?frame=0..{len(cine) - 1}, or post it to /v1/cines")
+        told = f"the file has {len(cine)} frames: post it to /v1/cines, or to /v1/frames with ?frame=0..{len(cine) - 1}"
+        raise Problem(422, told)
     index = index or 0
     if not 0 <= index < len(cine):
         raise Problem(422, f"frame {index} was asked for, the file has frames 0..{len(cine) - 1}")

@@ -7,6 +7,8 @@ without a picture that can be read is refused with the standard's status and its
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -22,11 +24,12 @@ from datasets.dicom import DECODERS, read_dicom
 from datasets.dicom_header import read_header
 from datasets.inputs import Why
 from datasets.whole import to_disk, write_whole
+from model.cine import CineGrade
+from model.frame import Frame
 from model.reading import Reader
 from serving.archive.plan import ULTRASOUND, make_plan
 from serving.archive.results import FileResults, Result
 from serving.bodies import cine_body, encode_reading
-from serving.cines import RunningCine
 from serving.outbox import Outbox
 from serving.spool import Spool, say
 
@@ -119,21 +122,25 @@ class Receiver:
         A result that cannot be made costs neither the reading nor other results, and is told as a warning.
         """
         uid, lines = path.stem, []
-        cine, results = RunningCine(self._reader, steady=False), FileResults(self._results)
-        for seq, frame in enumerate(read_dicom(path, uid).frames()):
-            if self._inbox.is_stopped:
-                raise _StoppedError
-            reading = cine.read(frame, seq)
-            results.see(frame, reading)
-            lines.append(encode_reading(reading, seq=seq, cine=cine_body(cine.grade)))
+        cine, results = CineGrade(), FileResults(self._results)
+        frames = self._until_stopped(read_dicom(path, uid).frames())
+        for seq, (_, reading) in enumerate(results.read(frames, self._reader)):
+            cine = cine.seen(reading.solar.gsus, seq)
+            lines.append(encode_reading(reading, seq=seq, cine=cine_body(cine)))
         made = results.build(path, self._reader.model)
         for problem in made.problems:
             say(f"{uid}: {problem}")
-        told = {"sop_instance_uid": uid, "frames": len(lines), "cine": cine_body(cine.grade), "warnings": made.problems}
+        told = {"sop_instance_uid": uid, "frames": len(lines), "cine": cine_body(cine), "warnings": made.problems}
         for _, result in made.objects:
             self._hand_out(result)
         write_whole(self._out / f"{uid}.jsonl", b"\n".join([*lines, orjson.dumps({"summary": told})]) + b"\n")
         return len(lines)
+
+    def _until_stopped(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if self._inbox.is_stopped:
+                raise _StoppedError
+            yield frame
 
     def _hand_out(self, result: Dataset) -> None:
         if self._outbox is not None:
@@ -149,8 +156,8 @@ def serve_until_stopped(receiver: Receiver, address: tuple[str, int], aet: str) 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     receiver.start()
     try:
-        entity(aet).start_server(address, block=True, evt_handlers=[(evt.EVT_C_STORE, partial(store, receiver))])
-    except KeyboardInterrupt:
+        with suppress(KeyboardInterrupt):
+            entity(aet).start_server(address, block=True, evt_handlers=[(evt.EVT_C_STORE, partial(store, receiver))])
         say("stopped: what waits is read at the next start")
     finally:
         receiver.stop()

@@ -13,7 +13,7 @@ from functools import partial
 from threading import Lock
 from typing import Annotated, Final
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, Response, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datasets.files import FrameOptions
@@ -23,7 +23,7 @@ from serving.bodies import encode_reading
 from serving.cines import RunningCine
 from serving.engine import Engine
 from serving.intake import Upload, decode, parse_options
-from serving.problems import Problem, problem_body
+from serving.problems import Problem, problem_body, problem_response
 from serving.sockets import is_seated, until_one_ends
 from serving.stages import Stopwatch
 
@@ -31,6 +31,8 @@ _KNOWN: Final = (
     "spacing_mm ([row, column] in mm per pixel), laterality (left, right, unknown), age_years (a number), "
     "smoothing (steady, none)"
 )
+_LONGEST: Final = 1000
+"""Characters of a settings message: those of a hostile one would be parsed between the frames of all others."""
 
 
 class Smoothing(StrEnum):
@@ -125,9 +127,20 @@ def live_router(engine: Engine) -> APIRouter:
     router, most = APIRouter(), engine.settings.max_streams
     seats = asyncio.Semaphore(most)
 
+    @router.get("/v1/stream", include_in_schema=False)
+    async def upgrade() -> Response:
+        problem = problem_response(
+            Problem(426, "frames go over a WebSocket, ws://HOST:PORT/v1/stream: see docs/live.md")
+        )
+        problem.headers["Upgrade"] = "websocket"
+        return problem
+
     @router.websocket("/v1/stream")
     async def stream(socket: WebSocket) -> None:
-        if await is_seated(socket, seats, f"{most} streams are open: close one or raise HIPSONO_MAX_STREAMS"):
+        if socket.query_params:
+            told = f"a stream's settings are a text message, not in its address: {_KNOWN}"
+            await socket.send_denial_response(problem_response(Problem(422, told)))
+        elif await is_seated(socket, seats, f"{most} streams are open: close one or raise HIPSONO_MAX_STREAMS"):
             async with seats:
                 waiting, news = Waiting(), asyncio.Event()
                 await until_one_ends(_listen(socket, waiting, news), _answer(socket, engine, waiting, news))
@@ -153,6 +166,8 @@ async def _listen(socket: WebSocket, waiting: Waiting, news: asyncio.Event) -> N
 
 def parse_settings(text: str) -> StreamSettings:
     """A connection's settings from JSON. Raises Problem 422 for what is unknown, of another kind or impossible."""
+    if len(text) > _LONGEST:
+        raise Problem(422, f"settings are a short JSON object with any of {_KNOWN}; got {len(text)} characters")
     try:
         told = _Told.model_validate_json(text)
     except ValidationError as error:

@@ -21,7 +21,9 @@ _SCHEMA: Final = {
     "required": ["type", "title", "status", "detail"],
 }
 _MEANINGS: Final = {
-    413: "too large", 415: "not a kind that is read", 422: "not decodable, or a value that cannot be",
+    403: "a name that is not the server's, or a page of another site", 408: "the body stalls",
+    411: "multipart without Content-Length", 413: "too large", 415: "not a kind that is read",
+    422: "not decodable, or a value that cannot be", 500: "a fault of the server",
     503: "full: Retry-After says when", 504: "past the deadline",
 }  # fmt: skip
 DECLARED: Final[dict[int | str, dict[str, Any]]] = {
@@ -54,11 +56,18 @@ def problem_response(problem: Problem) -> Response:
 
 
 def check_parameters(request: Request) -> None:
-    """Raises Problem 422 for a query parameter that the route does not know: a typo would cost the millimetres."""
+    """Raises Problem 422 for a query parameter that the route does not know, that is empty or that comes twice: passed
+    over, it would cost the millimetres.
+    """
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
-    unknown = [name for name in request.query_params if name not in known]
-    if unknown:
-        raise Problem(422, f"unknown query parameter {unknown[0]!r}: this route knows {', '.join(known)}")
+    given = request.query_params.multi_items()
+    for place, (name, value) in enumerate(given):
+        if name not in known:
+            raise Problem(422, f"unknown query parameter {name!r}: this route knows {', '.join(known)}")
+        if not value:
+            raise Problem(422, f"query parameter {name} is empty: give it a value, or leave it out")
+        if name in (earlier for earlier, _ in given[:place]):
+            raise Problem(422, f"query parameter {name} comes twice: give it once")
 
 
 def install(app: FastAPI) -> None:
@@ -76,4 +85,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         detail = f"{request.method} {request.url.path}: {error.detail}. The routes are listed at /docs"
-        return problem_response(Problem(error.status_code, detail))
+        response = problem_response(Problem(error.status_code, detail))
+        response.headers.update(error.headers or {})
+        return response

@@ -135,6 +135,12 @@ class ReadingBody(_Body):
     timings_ms: dict[str, float]
 
 
+class PicturedBody(ReadingBody):
+    """A Reading; with `pictures=jpeg` also the frame as it was read."""
+
+    picture: str | None = Field(None, description="a data URI")
+
+
 class ModelBody(_Body):
     """The served network, and what runs it."""
 

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     max_bodies_mb: float = Field(1024, gt=0, description="of all uploads in memory, until they are answered")
     max_frame_mb: float = Field(16, gt=0, description="a message of a stream")
     deadline_ms: float = Field(30_000, gt=0, description="for an answer, and for the next part of a body")
-    origins: tuple[str, ...] = Field((), description="other sites whose pages may open streams, https://name:port")
+    origins: tuple[str, ...] = Field((), description="other sites whose pages may send frames, https://name:port")
     hosts: tuple[str, ...] = Field((), description="names this server goes by, beside localhost and addresses")
     demo: bool = False
 

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.problems import Problem, problem_response
@@ -15,7 +16,10 @@ _FIT: Final = re.compile(r"^[\w.:-]{1,128}$")
 
 
 class Tracing:
-    """ASGI middleware; adds "app", the time until the first byte, to what a route tells of its stages."""
+    """ASGI middleware; adds "app", the time until the first byte, to what a route tells of its stages.
+
+    Who asks for the head alone (HEAD) gets that of GET.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -45,7 +49,9 @@ class Tracing:
             await traced(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(_as_get(scope), receive, watched)
+        except ClientDisconnect:
+            return  # nobody is there to be told, and clients that leave are no fault to be logged
         except Exception:
             # Starlette's own last resort answers outside every middleware, without these headers.
             if answered:
@@ -53,3 +59,8 @@ class Tracing:
             logging.getLogger("hipsono").exception("request %s failed", request_id)
             fault = Problem(500, f"a fault of the server, request {request_id}: please report it")
             await problem_response(fault)(scope, receive, traced)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """The server leaves out the body of what it answers to HEAD."""
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope

@@ -27,6 +27,8 @@ LooksOption = Annotated[
 ]
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
+ServedHost = Annotated[str | None, typer.Option("--host", help="Address to listen on; 127.0.0.1 without it.")]
+ServedPort = Annotated[int | None, typer.Option("--port", help="Port to listen on; 8000 without it.")]
 
 
 def settings_of(**told: Any) -> "Settings":
@@ -48,17 +50,17 @@ def need_link() -> None:
 
 
 @app.command()
-def demo(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
+def demo(host: ServedHost = None, port: ServedPort = None) -> None:
     """Serve the viewer with phantom cines of the three hip views playing.  Example: hipsono demo"""
     from serving.demo import run_demo
 
-    run_demo(host, port)
+    run_demo(settings_of(host=host, port=port, demo=True))
 
 
 @app.command()
 def serve(
-    host: HostOption = "127.0.0.1",
-    port: PortOption = 8000,
+    host: ServedHost = None,
+    port: ServedPort = None,
     looks: Annotated[
         int | None, typer.Option(min=1, max=2, help="2: a posted frame is looked at once more from nearer by.")
     ] = None,
@@ -113,8 +115,8 @@ def watch(
     spacing_mm: Annotated[str | None, typer.Option(help="ROW,COL in mm per pixel.")] = None,
     laterality: Annotated[Laterality, typer.Option(help="Side of the hip.")] = Laterality.UNKNOWN,
     age_years: Annotated[float | None, typer.Option(help="Age of the patient.")] = None,
-    host: HostOption = "127.0.0.1",
-    port: PortOption = 8000,
+    host: ServedHost = None,
+    port: ServedPort = None,
     model: ModelOption = None,
     provider: ProviderOption = None,
 ) -> None:
@@ -177,10 +179,12 @@ def listen(
     except ImportError as error:
         raise lacking(error.name, "archive") from error
     from model.reading import Reader
+    from serving.address import check_address
     from serving.listen import Receiver, serve_until_stopped
     from serving.outbox import Outbox, Peer
     from serving.tuning import open_session
 
+    check_address(host, port)
     results = asked_results(sr, seg, overlays)
     outbox = None
     if send_to is not None:

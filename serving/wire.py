@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 import pyigtl
 
 from datasets.picture import MAX_PIXELS, UnreadableFile
+from serving.address import listening
 
 _STALL_S: Final = 5.0
 """How long a peer may stop in the middle of a message, or take nothing of ours."""
@@ -160,7 +161,7 @@ def wires(peer: Peer) -> Iterator[Wire]:
 
 
 def _accepted(peer: Peer) -> Iterator[Wire]:
-    with _listening(peer) as server:
+    with listening(peer.host, peer.port) as server:
         while True:
             connected, address = server.accept()
             sys.stderr.write(f"hipsono: {address[0]} has come\n")
@@ -181,17 +182,6 @@ def _called(peer: Peer) -> Iterator[Wire]:
             sys.stderr.write(f"hipsono: {peer} has answered\n")
             yield Wire(connected)
         time.sleep(_PAUSE_S)
-
-
-def _listening(peer: Peer) -> socket.socket:
-    """IPv4 first where a name has both: it is what OpenIGTLink's own library calls."""
-    try:
-        found = socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
-        return socket.create_server((str(address[0]), peer.port), family=family)
-    except OSError as error:
-        told = f"cannot listen on {peer} ({error}): give a free port, and --host an address of this machine or 0.0.0.0"
-        raise OSError(told) from error
 
 
 def _fields_of(header: bytearray) -> dict[str, Any]:

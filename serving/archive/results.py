@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +16,7 @@ from datasets.dicom_header import read_header
 from model.anatomy import View
 from model.cine import CineGrade
 from model.frame import Frame
-from model.reading import ModelId, Reading
+from model.reading import ModelId, Reader, Reading
 from serving.dicom_out.capture import build_capture
 from serving.dicom_out.faults import seg_faults, sr_faults
 from serving.dicom_out.origin import Making, conform
@@ -66,6 +66,12 @@ class FileResults:
     views: Counter[View] = field(default_factory=Counter)
     cine: CineGrade = field(default_factory=CineGrade)
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def read(self, frames: Iterable[Frame], reader: Reader) -> Iterator[tuple[Frame, Reading]]:
+        """Each frame of the file with its reading, collected as it goes by."""
+        for frame, reading in reader.read_all(frames):
+            self.see(frame, reading)
+            yield frame, reading
 
     def see(self, frame: Frame, reading: Reading) -> None:
         """One more frame."""

@@ -159,9 +159,8 @@ def _read_file(study: str, one: Input, kind: FileKind, by: _By) -> _Gathered:
             read.withheld.append(by.cleaner.clean(opened.source, one.name))
             opened = _twin(read.withheld[-1])
         identity, frames = _frames(kind, opened)
-        for known, reading in by.reader.read_all(map(by.asked.known.apply, frames)):
+        for known, reading in of_file.read(map(by.asked.known.apply, frames), by.reader):
             read.see(Deciding(FrameSource(opened.study, opened.name, identity), known, reading))
-            of_file.see(known, reading)
         made = of_file.build(opened.source, by.reader.model)
         read.results += made.objects
         read.failures += [Failure(one.name, Why.NO_RESULT, problem) for problem in made.problems]

@@ -9,11 +9,18 @@ export const COLOURS = {
 };
 const SAFETY = { danger: "#ff4d4d", caution: "#ffbe3c", clear: "#5adc82" };
 const MEASURE = "#ffff78";
+const SMALLEST_PX = 9; // of the page's, which the browser's zoom enlarges
 
 export const words = (name) => {
   const text = name.replaceAll("_", " ");
   return text === "aiis" ? "AIIS" : text[0].toUpperCase() + text.slice(1);
 };
+
+// Letters are 14 units tall: a size that goes with the picture, and never less than can be read where it is shown small.
+function unitOf(canvas, scale) {
+  const shown = canvas.clientWidth || canvas.width;
+  return Math.max((scale * Math.max(canvas.width, canvas.height)) / 900, ((SMALLEST_PX / 14) * canvas.width) / shown);
+}
 
 // `look`: {hidden: Set of structure names, overlay: false for the bare picture, scale: size of lines and letters}
 export function drawReading(canvas, picture, reading, look) {
@@ -24,7 +31,7 @@ export function drawReading(canvas, picture, reading, look) {
   const pen = canvas.getContext("2d", { alpha: false });
   pen.drawImage(picture, 0, 0, width, height);
   if (!reading) return;
-  const unit = (look.scale * Math.max(width, height)) / 900;
+  const unit = unitOf(canvas, look.scale);
   const taken = ruler(pen, reading.frame, unit);
   if (look.overlay) overlay(pen, reading, { hidden: look.hidden, taken }, unit);
 }
@@ -141,7 +148,7 @@ function ruler(pen, frame, unit) {
 
 // A line drawn by hand, and what it measures: the scale is the frame's own.
 export function drawTape(canvas, [x0, y0], [x1, y1], spacing, scale) {
-  const pen = canvas.getContext("2d"), unit = (scale * Math.max(canvas.width, canvas.height)) / 900;
+  const pen = canvas.getContext("2d"), unit = unitOf(canvas, scale);
   stroke(pen, [[x0, y0], [x1, y1]], 2 * unit, MEASURE);
   const text = spacing ? `${Math.hypot((x1 - x0) * spacing[1], (y1 - y0) * spacing[0]).toFixed(1)} mm` : "no scale";
   write(pen, text, { x: x1 + 8 * unit, y: y1 - 8 * unit }, 16 * unit, MEASURE);
@@ -156,11 +163,14 @@ export function sign(pen, text) {
   write(pen, text, { x: 0.02 * width, y: height - 0.6 * size }, size, "#fff");
 }
 
+// A server's sentence, whose names are those of its JSON, for people.
+export const plain = (sentence) => sentence?.replaceAll("_", " ") ?? "";
+
 // What a frame shows in one sentence; it stays the same while only the confidences move.
 export function gist(reading) {
   const found = reading.landmarks.map((p) => words(p.name)).join(", ") || "nothing located";
   const { grade, reason } = reading.solar.gsus;
-  return `${words(reading.view.name)}; ${found}; ${grade === null ? `not graded: ${reason}` : `grade ${grade}`}`;
+  return `${words(reading.view.name)}; ${found}; ${grade === null ? `not graded: ${plain(reason)}` : `grade ${grade}`}`;
 }
 
 const percent = (share) => `${Math.round(100 * share)} %`;

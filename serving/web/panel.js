@@ -1,7 +1,7 @@
 // The reading in words and numbers beside the picture. Built once, then only what changed is written: at sixty frames a
 // second a rebuilt list would lose the focus of whoever uses the keyboard.
 
-import { COLOURS, describe, doubt, gist, words } from "./draw.js";
+import { COLOURS, describe, doubt, gist, plain, words } from "./draw.js";
 
 const at = (id) => document.getElementById(id);
 const SAID_EVERY_MS = 3000;
@@ -62,7 +62,7 @@ export class Panel {
   grade({ solar: { gsus, pdus, combined }, cine }) {
     write(at("grade"), String(gsus.grade ?? "not graded"));
     at("grade").classList.toggle("none", gsus.grade === null);
-    write(at("evidence"), gsus.grade === null ? gsus.reason : gsus.evidence ?? "");
+    write(at("evidence"), plain(gsus.grade === null ? gsus.reason : gsus.evidence));
     write(at("review"), gsus.review ?? "");
     at("bars").hidden = !gsus.probabilities;
     at("bars").setAttribute("aria-label", doubt(gsus));
@@ -71,10 +71,10 @@ export class Panel {
       bar.style.height = `${percent}%`;
       bar.dataset.percent = `${percent} %`;
     });
-    write(at("doppler"), pdus.calibrated === null ? `Power Doppler: ${pdus.reason}`
+    write(at("doppler"), pdus.calibrated === null ? `Power Doppler: ${plain(pdus.reason)}`
       : `Power Doppler: ${pdus.calibrated} calibrated, ${pdus.literal} literal`);
     const told = combined.grade === null ? combined.reason : `grade ${combined.grade}`;
-    write(at("combined"), told === gsus.reason ? "" : `Combined: ${told}`);
+    write(at("combined"), told === gsus.reason ? "" : `Combined: ${plain(told)}`);
     at("cine").hidden = !cine || cine.frames < 2;
     if (!at("cine").hidden) {
       write(at("cine-grade"), `Cine so far: grade ${cine.grade} (${Math.round(100 * cine.probabilities[cine.grade])} %) from ${cine.frames} frames`);
@@ -121,7 +121,7 @@ function toggle(name, hidden, redraw) {
 }
 
 function toldValue(one) {
-  if (one.value === null) return one.reason;
+  if (one.value === null) return plain(one.reason);
   if (one.unit === "1") return one.value.toFixed(3);
   const doubt = one.spread === null ? "" : ` (SD ${one.spread.toFixed(1)})`;
   return `${one.value.toFixed(1)} ${one.unit}${doubt}`;
@@ -146,7 +146,7 @@ function targets(target) {
     words(target.name),
     Object.entries(target.clearance_mm).map(([name, mm]) => `${words(name)} ${mm === null ? "unknown" : `${mm.toFixed(1)} mm`}`).join(", "),
     target.nerve,
-    ...(target.reason ? [target.reason] : []),
+    ...(target.reason ? [plain(target.reason)] : []),
   ]);
 }
 
@@ -155,5 +155,5 @@ function talk(reading) {
     ? `${reading.frame.spacing_mm.map((v) => v.toFixed(3)).join(" x ")} mm per pixel (${reading.frame.spacing_source})`
     : "no scale: no millimetres";
   const times = Object.entries(reading.timings_ms).map(([name, ms]) => `${name} ${ms.toFixed(1)} ms`).join(", ");
-  return [scale, times, ...reading.warnings];
+  return [scale, times, ...reading.warnings.map(plain)];
 }

@@ -11,33 +11,45 @@ async function problem(response) {
   throw new Error(body.detail);
 }
 
-export async function readPicture(file, known, { add, alive, say }) {
-  const response = await fetch(`/v1/frames?${new URLSearchParams(known)}`, {
-    method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" },
-  });
+// The file's answer, with its pictures as they were read: a browser turns a picture by its EXIF, and shows a deep one dark.
+async function posted(route, file, known) {
+  const response = await fetch(`${route}?${new URLSearchParams({ pictures: "jpeg", ...known })}`, {
+    method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" }, // told by its content
+  }).catch(() => { throw new Error("The server cannot be reached: is it running?"); });
   if (!response.ok) await problem(response);
-  const reading = await response.json();
+  return response;
+}
+
+async function pictured({ picture, ...reading }) {
+  return { reading, blob: await (await fetch(picture)).blob() };
+}
+
+export async function readPicture(file, known, { add, alive, say }) {
+  const frame = await pictured(await (await posted("/v1/frames", file, known)).json());
   if (!alive()) return;
-  add({ reading, blob: file });
+  add(frame);
   say(file.name ?? "");
 }
 
 export async function readDicom(file, known, { add, alive, say }) {
-  const response = await fetch(`/v1/cines?${new URLSearchParams({ pictures: "jpeg", ...known })}`, {
-    method: "POST", body: file, headers: { "Content-Type": "application/dicom" },
-  });
-  if (!response.ok) await problem(response);
+  const response = await posted("/v1/cines", file, known);
   for await (const line of lines(response.body)) {
     if (!alive()) return;
     const told = JSON.parse(line);
     if (told.summary) {
-      say(told.summary.error ?? `${file.name}: ${told.summary.frames} frames`, Boolean(told.summary.error));
+      say(told.summary.error ?? `${file.name}: ${inShort(told.summary)}`, Boolean(told.summary.error));
       continue;
     }
-    const blob = await (await fetch(told.picture)).blob();
-    delete told.picture;
-    add({ reading: told, blob }, { follow: false });
+    const frame = await pictured(told);
+    if (alive()) add(frame, { follow: false });
   }
+}
+
+function inShort({ frames, cine }) {
+  const count = frames === 1 ? "one frame" : `${frames} frames`;
+  if (cine.grade === null) return `${count}, not graded`;
+  const grade = `grade ${cine.grade} (${Math.round(100 * cine.probabilities[cine.grade])} %)`;
+  return frames === 1 ? `${count}, ${grade}` : `${count}, ${grade} from ${cine.frames} of them`;
 }
 
 async function* lines(body) {

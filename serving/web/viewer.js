@@ -19,10 +19,7 @@ const PLAY_MS = 60;
 const look = { hidden: new Set(), overlay: true, scale: 1 };
 let film = new Film(KEPT_OF_FILE);
 let seen = null; // {frame, picture}: what is on the screen; nothing else is drawn over, told or saved
-let decoding = false;
-let playing = false;
-let frozen = false;
-let live = false;
+let decoding = false, playing = false, frozen = false, live = false;
 let source = null; // what frames come from now, or came from last
 let turn = new AbortController(); // a newer source makes an older one's answers stale
 
@@ -290,6 +287,7 @@ layTape(at("picture"), at("tape"), {
 });
 takeFiles(at("file"), at("drop"), open);
 onKnown(takeKnown);
+addEventListener("resize", draw);
 setInterval(() => playing && seen?.frame === film.wanted && show(film.frames[(film.place + 1) % film.frames.length]), PLAY_MS);
 
 keptTheme();

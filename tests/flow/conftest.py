@@ -43,12 +43,12 @@ def free_port():
     raise RuntimeError("every port is taken")
 
 
-def started(*verb, port=None, **environment):
+def started(*verb, port=None, stderr=None, **environment):
     """A hipsono process that serves, however slowly, and its address."""
     port = port or free_port()
     command = [sys.executable, str(ROOT / "hipsono.py"), *verb, "--port", str(port)]
     calm = {"PYTHONDONTWRITEBYTECODE": "1", "HIPSONO_DEADLINE_MS": f"{1e3 * PATIENCE_S:.0f}"}
-    process = subprocess.Popen(command, cwd="/", env={**os.environ, **calm, **environment})
+    process = subprocess.Popen(command, cwd="/", env={**os.environ, **calm, **environment}, stderr=stderr)
     address = f"http://127.0.0.1:{port}"
     try:
         until(lambda: is_ready(process, f"{address}/readyz"))

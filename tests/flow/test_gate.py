@@ -43,9 +43,10 @@ def begun(address, length, sent, kind="image/jpeg"):
     return upload
 
 
-def post(address, picture):
+def post(address, picture, origin=None):
     with closing(http.client.HTTPConnection(address, timeout=PATIENCE_S)) as one:
-        one.request("POST", "/v1/frames", picture, {"Content-Type": "image/jpeg"})
+        page = {"Origin": origin} if origin else {}
+        one.request("POST", "/v1/frames", picture, {"Content-Type": "image/jpeg"} | page)
         answer = one.getresponse()
         return answer.status, json.loads(answer.read()), answer.headers
 
@@ -114,9 +115,26 @@ def test_the_servers_own_page_named_pages_and_programs_open_sockets(narrow, pict
             assert json.loads(stream.recv(timeout=PATIENCE_S))["seq"] == 0
 
 
-def asked(address, method, path, host):
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
+def test_a_foreign_page_posts_nothing(narrow, picture, origin):
+    """Its browser would send a picture without asking, and the server would read it: work for nobody."""
+    status, body, _ = post(narrow, picture, origin)
+    assert status == 403
+    assert "HIPSONO_ORIGINS" in body["detail"]
+    assert asked(narrow, "GET", "/readyz", narrow, origin)[0] == 200
+
+
+def test_the_servers_own_page_and_named_pages_post_and_are_told(narrow, picture):
+    for origin in (f"http://{narrow}", SITE):
+        assert post(narrow, picture, origin)[0] == 200
+    assert post(narrow, picture, SITE)[2]["access-control-allow-origin"] == SITE
+    assert "access-control-allow-origin" not in post(narrow, picture, f"http://{narrow}")[2]
+
+
+def asked(address, method, path, host, origin=None):
     with closing(http.client.HTTPConnection(address, timeout=PATIENCE_S)) as one:
-        one.request(method, path, JPEG_HEAD, {"Host": host, "Content-Type": "image/jpeg"})
+        page = {"Origin": origin} if origin else {}
+        one.request(method, path, JPEG_HEAD, {"Host": host, "Content-Type": "image/jpeg"} | page)
         answer = one.getresponse()
         return answer.status, answer.read()
 

@@ -3,7 +3,9 @@
 import re
 
 import cv2
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from datasets.dicom_write import write_dicom
@@ -23,6 +25,11 @@ COLOURED = """() => { const c = document.getElementById('picture');
     if (Math.max(d[k], d[k + 1], d[k + 2]) - Math.min(d[k], d[k + 1], d[k + 2]) > 60) n += 1;
   return n; }"""
 """How many pixels of the canvas are far from grey: only an overlay makes them."""
+
+
+GREYS = """() => { const c = document.getElementById('picture');
+  return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, k) => k % 4 === 0); }"""
+SHAPE = "(c => [c.height, c.width])(document.getElementById('picture'))"
 
 
 def coloured_pixels(page):
@@ -62,6 +69,33 @@ def test_a_dicom_cine_plays_with_its_own_scale(page, server, tmp_path):
     expect(page.locator("#position")).to_have_text("2 / 4")
     page.click("#play")
     expect(page.locator("#position")).not_to_have_text("2 / 4")
+    expect(page.locator("#state")).to_have_text(re.compile(r"cine\.dcm: 4 frames, grade \d \(\d+ %\) from \d of them"))
+
+
+def test_a_picture_is_shown_as_it_was_read(page, server, tmp_path):
+    """Not as a browser would: turned by its EXIF orientation, and twelve bits in sixteen nearly black."""
+    grey = next(iter(cine(SEED, View.LONGITUDINAL, 1))).frame.grey
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.fromarray(grey).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    cv2.imwrite(str(tmp_path / "deep.png"), grey.astype(np.uint16) << 4)
+    page.goto(server)
+    page.click("#overlay")
+    for name in ("turned.jpg", "deep.png"):
+        page.set_input_files("#file", str(tmp_path / name))
+        expect(page.locator("#state")).to_have_text(name)
+        shown = np.array(page.evaluate(GREYS), np.float64).reshape(page.evaluate(SHAPE))
+        assert shown.shape == grey.shape
+        assert np.abs(shown - grey).mean() < 4
+
+
+def test_a_server_that_is_gone_is_told(page, server, tmp_path):
+    path = tmp_path / "hip.png"
+    cv2.imwrite(str(path), next(iter(cine(SEED, View.LONGITUDINAL, 1))).frame.grey)
+    page.goto(server)
+    page.route("**/v1/frames*", lambda route: route.abort())
+    page.set_input_files("#file", str(path))
+    expect(page.locator("#state.bad")).to_have_text("The server cannot be reached: is it running?")
 
 
 def test_a_broken_file_says_what_is_wrong(page, server, tmp_path):

@@ -16,6 +16,7 @@ from tests.flow.conftest import CHROMIUM
 
 SIZE = (960, 720)
 BLACK = cv2.imencode(".png", np.zeros(SIZE[::-1], np.uint8))[1].tobytes()
+AS_READ = {"picture": f"data:image/png;base64,{base64.b64encode(BLACK).decode()}"}
 RECORD = """() => { window.written = [];
   const fill = CanvasRenderingContext2D.prototype.fillText;
   CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
@@ -76,7 +77,7 @@ def tell(page, server, tmp_path):
 
     def shown(reading):
         page.unroute_all()
-        page.route("**/v1/frames*", lambda route: route.fulfill(json=reading))
+        page.route("**/v1/frames*", lambda route: route.fulfill(json=reading | AS_READ))
         before = page.get_attribute("#picture", "aria-label")
         page.set_input_files("#file", str(path))
         page.wait_for_function(
@@ -86,6 +87,31 @@ def tell(page, server, tmp_path):
         return page
 
     return shown
+
+
+@pytest.mark.parametrize("width", [420, 1400])
+def test_letters_can_be_read_however_small_the_picture_is_shown(page, tell, told, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    placed = labels(tell(told))
+    box = placed["Femoral artery"]["box"]
+    shown = page.locator("#picture").bounding_box()["width"] / SIZE[0]
+    assert (box[3] - box[1]) * shown > 8.9
+
+
+def test_the_whole_picture_is_seen_on_a_low_screen(page, tell, told):
+    page.set_viewport_size({"width": 1400, "height": 600})
+    tell(told)
+    box = page.locator("#picture").bounding_box()
+    assert box["height"] < 600
+    assert box["width"] / box["height"] == pytest.approx(SIZE[0] / SIZE[1], rel=0.01)
+
+
+def test_reasons_are_told_in_words(tell, told):
+    """The server's sentences name things as its JSON does."""
+    told["solar"]["gsus"] |= {"grade": None, "reason": "no anterior_recess in anterior_longitudinal"}
+    page = tell(told | {"warnings": ["femoral_vein is cut by the sector"]})
+    expect(page.locator("#evidence")).to_have_text("no anterior recess in anterior longitudinal")
+    expect(page.locator("#talk")).to_contain_text("femoral vein is cut by the sector")
 
 
 def overlap(a, b):
@@ -153,10 +179,7 @@ def test_the_last_reading_is_spoken_though_it_came_soon_after_another(page, tell
 
 def test_a_switch_keeps_its_place_and_focus_in_a_frame_without_its_structure(page, server, reading, told, tmp_path):
     without = told | {"structures": [], "landmarks": []}
-    lines = [
-        json.dumps(one | {"picture": f"data:image/png;base64,{base64.b64encode(BLACK).decode()}", "seq": k})
-        for k, one in enumerate((told, without))
-    ]
+    lines = [json.dumps(one | AS_READ | {"seq": k}) for k, one in enumerate((told, without))]
     page.route("**/v1/cines*", lambda route: route.fulfill(body="\n".join(lines), content_type="application/x-ndjson"))
     path = tmp_path / "cine.dcm"
     path.write_bytes(b"answered by the test")

@@ -2,17 +2,21 @@
 
 import json
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pyigtl
 import pytest
 
+from datasets.files import FrameOptions
 from datasets.picture import UnreadableFile
 from model.anatomy import View
 from serving.cines import RunningCine
-from serving.igtl import READING, answers, frame_of_image, parse_peer
+from serving.igtl import READING, _answered, answers, frame_of_image, parse_peer
 from serving.wire import Peer, PeerLeft, Wire, wires
+from tests.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -66,3 +70,30 @@ def test_a_peer_of_ever_new_names_is_let_go():
         with pytest.raises(PeerLeft, match="16 names"):
             for _ in wire.images():
                 pass
+
+
+def test_a_fault_in_one_image_does_not_silence_the_link(app, samples, monkeypatch, capsys):
+    ours, theirs = socket.socketpair()
+    reader, grey = app.state.engine.reader, samples[View.LONGITUDINAL].frame.grey
+    stumbled = threading.Event()
+
+    def follow(*told):
+        if stumbled.is_set():
+            return type(reader).follow(reader, *told)
+        stumbled.set()
+        raise KeyError("no such thing")
+
+    def peer():
+        theirs.sendall(pyigtl.ImageMessage(grey[None], device_name="first").pack())
+        stumbled.wait(PATIENCE_S)
+        theirs.sendall(pyigtl.ImageMessage(grey[None], device_name="second").pack())
+        while theirs.recv(65_536):
+            pass
+
+    monkeypatch.setattr(reader, "follow", follow)
+    with ThreadPoolExecutor() as beside, theirs:
+        ended = beside.submit(peer)
+        with Wire(ours) as wire:
+            assert next(_answered(wire, reader, FrameOptions())).view.name is View.LONGITUDINAL
+        ended.result(PATIENCE_S)
+    assert "KeyError while reading image 0, which is passed over" in capsys.readouterr().err

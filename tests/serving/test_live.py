@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import orjson
 import pytest
+from starlette.testclient import WebSocketDenialResponse
 
 from datasets.files import decode_picture
 from datasets.phantom.cine import cine
@@ -101,12 +102,28 @@ def test_bad_frames_and_settings_are_answered_and_the_stream_goes_on(client, sam
         '{"laterality": 0}',
         '{"laterality": ""}',
         '"steady"',
+        "[" * 1001,
     ],
 )
 def test_impossible_settings_are_refused(text):
     with pytest.raises(Problem) as caught:
         parse_settings(text)
     assert caught.value.status == 422
+
+
+def test_settings_in_the_address_are_refused(client):
+    """Passed over, `?spacing_mm=` would cost the millimetres of every frame."""
+    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/v1/stream?spacing_mm=0.1,0.1"):
+        pass
+    assert refused.value.status_code == 422
+    assert "a text message" in refused.value.json()["detail"]
+
+
+def test_a_socket_that_is_not_there_says_which_are(client):
+    with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/v1/streams"):
+        pass
+    assert refused.value.status_code == 404
+    assert "/v1/stream" in refused.value.json()["detail"]
 
 
 def test_every_setting_is_documented():

@@ -1,5 +1,6 @@
 """The routes: answers that fit their schema, and refusals that say what to do."""
 
+import base64
 import io
 
 import cv2
@@ -8,6 +9,8 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openapi_schema_validator import OAS30Validator
+from openapi_spec_validator import OpenAPIV30SpecValidator
 from PIL import Image
 
 from datasets.dicom_write import write_dicom
@@ -188,6 +191,10 @@ def test_wrong_uploads_are_refused_and_the_server_goes_on(client, samples, route
         "spacing_mm=nan,0.1",
         "spacing_mm=inf,0.1",
         "frame=-1",
+        "frame=1",
+        "pictures=png",
+        "spacing_mm=",
+        "spacing_mm=0.1,0.1&spacing_mm=0.2,0.2",
     ],
 )
 def test_impossible_queries_are_refused(client, samples, query):
@@ -205,11 +212,61 @@ def test_a_mistyped_query_is_refused_with_what_is_known(client, samples, route):
     assert "spacing_mm" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("route", ["/v1/frames", "/v1/frames/overlay", "/v1/frames/mask"])
+def test_frame_routes_take_the_same_queries(client, samples, route):
+    """One picture asked for three ways: what is known of it is told in the same words."""
+    query = "?spacing_mm=0.1,0.1&laterality=left&age_years=9&frame=0"
+    assert client.post(f"{route}{query}", content=encoded(samples[View.LONGITUDINAL]), headers=JPEG).status_code == 200
+
+
+def test_a_side_that_is_none_is_told_the_sides(client, samples):
+    refused = client.post("/v1/frames?laterality=up", content=encoded(samples[View.LONGITUDINAL]), headers=JPEG)
+    assert refused.json()["detail"] == "laterality is left, right, unknown; got 'up'"
+
+
+def test_what_is_known_of_a_picture_is_no_field_of_the_form(client, samples):
+    """Passed over, it would cost the millimetres."""
+    form = {"files": {"file": ("a.jpg", encoded(samples[View.LONGITUDINAL]))}, "data": {"spacing_mm": "0.1,0.1"}}
+    refused = client.post("/v1/frames", **form)
+    assert refused.status_code == 422
+    assert "?spacing_mm=" in refused.json()["detail"]
+
+
+def test_a_picture_can_be_had_as_it_was_read(client, samples):
+    """A browser would turn it by its EXIF orientation, which is not heeded: outlines would lie elsewhere."""
+    grey = samples[View.LONGITUDINAL].frame.grey
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    turned = io.BytesIO()
+    Image.fromarray(grey).save(turned, "JPEG", exif=exif, quality=95)
+    body = client.post("/v1/frames?pictures=jpeg", content=turned.getvalue(), headers=JPEG).json()
+    picture = Image.open(io.BytesIO(base64.b64decode(body["picture"].partition(",")[2])))
+    assert picture.size == (body["frame"]["width"], body["frame"]["height"]) == grey.shape[::-1]
+    assert picture.getexif().get(0x0112, 1) == 1
+    assert "picture" not in client.post("/v1/frames", content=turned.getvalue(), headers=JPEG).json()
+
+
+def test_the_description_is_valid_openapi_3_0(client):
+    told = client.get("/openapi.json").json()
+    assert told["openapi"] == "3.0.3"
+    OpenAPIV30SpecValidator(told).validate()
+    picture = told["components"]["schemas"]["PicturedBody"]["properties"]
+    assert picture["picture"] == {"type": "string", "nullable": True, "description": "a data URI", "title": "Picture"}
+
+
+def test_the_description_fits_the_answers(client, samples):
+    """A client made from it reads what the server sends, nulls included."""
+    told = client.get("/openapi.json").json()
+    schema = told["paths"]["/v1/frames"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    body = client.post("/v1/frames", content=encoded(samples[View.LONGITUDINAL]), headers=JPEG).json()
+    OAS30Validator({**schema, "components": told["components"]}).validate(body)
+
+
 def test_every_refusal_of_a_reading_route_is_declared(client):
     paths = client.get("/openapi.json").json()["paths"]
     for route in ("/v1/frames", "/v1/frames/overlay", "/v1/frames/mask", "/v1/cines"):
         told = paths[route]["post"]["responses"]
-        for status in ("413", "415", "422", "503", "504"):
+        for status in ("403", "408", "411", "413", "415", "422", "500", "503", "504"):
             assert list(told[status]["content"]) == ["application/problem+json"], (route, status)
 
 
@@ -234,4 +291,17 @@ def test_a_raw_body_of_unknown_length_is_counted(client):
 
 def test_unknown_routes_and_methods_are_problems(client):
     assert client.get("/v1/nothing").json()["status"] == 404
-    assert client.get("/v1/frames").json()["status"] == 405
+    refused = client.get("/v1/frames")
+    assert (refused.json()["status"], refused.headers["allow"]) == (405, "POST")
+
+
+def test_a_stream_asked_for_as_a_page_says_what_it_is(client):
+    told = client.get("/v1/stream")
+    assert (told.status_code, told.headers["upgrade"]) == (426, "websocket")
+    assert "docs/live.md" in told.json()["detail"]
+
+
+def test_a_browser_asks_for_the_pages_parts_anew(client):
+    """Parts of two versions would not fit together."""
+    for path in ("/", "/static/viewer.js"):
+        assert client.get(path).headers["cache-control"] == "no-cache"
