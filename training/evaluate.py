@@ -12,8 +12,9 @@ from model.reading import Reader
 from model.runtime import Session
 from model.steps import CAREFUL
 from training.evaluation.figures import Evaluation, summarise
-from training.evaluation.report import table, write_report
+from training.evaluation.report import write_report
 from training.evaluation.score import FrameScore, score_frame
+from training.evaluation.table import table
 from training.export import exported
 
 WORST: Final = 20

@@ -14,8 +14,9 @@ from tests import known_hips
 from tests.training.scores import INF, LOOKED_FOR, NAN, NOWHERE, score
 from training.evaluation.figures import Evaluation, summarise
 from training.evaluation.reliability import reliability, risk_coverage
-from training.evaluation.report import table, write_report
+from training.evaluation.report import write_report
 from training.evaluation.score import FrameScore, GradeScore, StructureScore, compare_masks, score_frame
+from training.evaluation.table import table
 
 
 def with_structure(row: int, one: StructureScore) -> tuple[StructureScore, ...]:
@@ -199,3 +200,13 @@ def test_the_report_names_what_the_frames_are(tmp_path):
     assert page.count("<figure><img") == 2
     assert "paper" in table(e)
     assert "0.500 Dice on 1 frames" in table(e)
+
+
+@pytest.mark.parametrize("truth", [None, 2])
+def test_the_table_has_no_figure_of_nothing(truth):
+    """Frames without landmarks, structures or grades: no nan."""
+    frames = [score(truth, 1, landmark_error_mm=NOWHERE, landmark_confidence=NOWHERE, structures=LOOKED_FOR)] * 2
+    told = table(figures(*frames))
+    assert "nan" not in told
+    assert "no landmarks; " in told and "none to be found; " in told
+    assert ("no grades" in told) is (truth is None)

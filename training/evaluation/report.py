@@ -1,4 +1,4 @@
-"""An evaluation as a page that stands alone, a JSON file, and a table for the terminal."""
+"""An evaluation as a page that stands alone, and a JSON file."""
 
 import base64
 import io
@@ -18,69 +18,14 @@ from datasets.sample import Sample
 from model.anatomy import GRADES, STRUCTURES, VIEWS, structure
 from model.reading import Reading
 from training.evaluation.figures import Evaluation
-from training.evaluation.measures import CapsuleFigures, StructureFigures
 from training.evaluation.score import FrameScore
+from training.evaluation.table import table
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 Worst = list[tuple[FrameScore, Sample, Reading]]
-
-
-def table(e: Evaluation) -> str:
-    """The figures as lines of text."""
-    g, points = e.gsus, e.landmarks
-    found, missed = _shares(e)
-    errors = ", ".join(f"{name} {told.error:.3f}" for name, told in e.calibration.items())
-    rows = [
-        f"{e.frames} frames ({e.provenance}); model {e.model}, {e.sha256[:12]}",
-        f"view right                {_share(e.view_accuracy)}",
-        f"landmark error            {points.median_mm:6.2f} mm median, {points.p95_mm:.2f} mm 95th percentile, "
-        f"{_share(points.share_under_2_mm)} under 2 mm, {_share(points.found)} found, "
-        f"{_share(points.false)} false where there are none; {_share(points.within_spread)} within twice the told SD",
-        f"GSUS                      {_share(g.exact)} exact, {_share(g.within_one)} within one, "
-        f"weighted kappa {g.kappa:.3f} ({g.kappa_interval[0]:.3f} to {g.kappa_interval[1]:.3f}); "
-        f"{_share(g.answered)} of {g.frames} answered",
-        f"GSUS that asks for review {_share(g.review.share)} of the answered; {_share(g.review.wrong)} of them wrong, "
-        f"{_share(g.review.caught)} of the wrong are among them",
-        f"capsule distance          {_capsule(e.capsule)}",
-        f"calibration error         {errors}",
-        f"structures                {_share(found)} found, {_share(missed)} missed, "
-        f"{_share(e.structure_false)} false where there are none",
-        f"not a hip                 {_share(e.other_with_structures)} of {e.other_frames} with a structure, "
-        f"{_share(e.other_with_grade)} with a grade",
-    ]
-    if e.vessel_frames:
-        rows.append(f"vessel, artery or vein    {e.vessel_dice:6.3f} Dice on {e.vessel_frames} frames")
-    rows.append(f"{'structure':26}{'Dice':>7}{'NSD':>7}{'HD95':>7}{'found':>8}{'missed':>8}{'false':>8}{'frames':>8}")
-    return "\n".join(rows + [_structure_line(s) for s in e.structures if s.frames])
-
-
-def _capsule(c: CapsuleFigures) -> str:
-    if not c.frames:
-        return "none"
-    low, high, surer_low, surer_high = (f"{limit:+.2f}" for limit in (*c.limits_mm, *c.surer_limits_mm))
-    return (
-        f"{c.bias_mm:+6.2f} mm bias, limits of agreement {low} to {high} mm (surer half {surer_low} to {surer_high}); "
-        f"{_share(c.within_spread)} within twice the told SD"
-    )
-
-
-def _share(value: float) -> str:
-    return "none" if math.isnan(value) else f"{100 * value:.1f} %"
-
-
-def _structure_line(s: StructureFigures) -> str:
-    shares = f"{100 * s.found:7.1f}%{100 * s.missed:7.1f}%{100 * s.false:7.1f}%"
-    return f"{s.name:26}{s.dice:7.3f}{s.nsd:7.3f}{s.hd95_mm:7.2f}{shares}{s.frames:8d}"
-
-
-def _shares(e: Evaluation) -> tuple[float, float]:
-    """Found and missed over all structures asked for."""
-    wanted = [t for s in e.scores for t in s.structures if t.wanted]
-    found = sum(t.found for t in wanted) / max(len(wanted), 1)
-    return found, 1 - found
 
 
 def write_report(e: Evaluation, worst: Worst, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """One frame's reading against its truth."""
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +15,8 @@ from model.anatomy import LANDMARKS, STRUCTURES, View, structure
 from model.frame import Spacing
 from model.measure import measured
 from model.reading import Reader, Reading, paint_mask
+
+warnings.filterwarnings("ignore", ".*always_return_as_numpy", FutureWarning)  # a call of MONAI's own
 
 MIN_TRUTH_PX: Final = 40
 """A structure of fewer pixels in the truth is too small to be asked for."""
