@@ -187,7 +187,8 @@ def render(drawn: Drawn, rng: Generator) -> Sample:
     doppler = later.random() < (0.35 if scene.view is View.LONGITUDINAL else 0.15)
     burn_in(picture, screen, later)
     if doppler:
-        pixels, truth = _with_doppler(picture, (scene, screen), truth, later)
+        colours = later if is_still else np.random.default_rng([drawn.seed, 37])
+        pixels, truth = _with_doppler(picture, (scene, screen), truth, (later, colours))
     if last.random() < 0.3:
         pixels = _jpeg(pixels, int(last.integers(45, 95)))
     spacing = (screen.spacing_row_mm, screen.spacing_column_mm)
@@ -218,19 +219,20 @@ def _envelope(
 
 
 def _with_doppler(
-    picture: NDArray[np.uint8], place: tuple[Scene, Screen], truth: Truth, rng: Generator
+    picture: NDArray[np.uint8], place: tuple[Scene, Screen], truth: Truth, rngs: tuple[Generator, Generator]
 ) -> tuple[NDArray[np.uint8], Truth]:
-    scene, screen = place
+    """The picture with its flow; generators of the flow and of its colours."""
+    (scene, screen), (rng, colours) = place, rngs
     if scene.synovium_mm is None:
         empty = np.zeros_like(picture)
-        return colour_flow(picture, draw_box(screen, empty, rng), empty, rng), truth
+        return colour_flow(picture, draw_box(screen, empty, rng), empty, colours), truth
     grade = int(rng.integers(0, 4))
     inside = polygon_mask(screen, scene.synovium_mm) & (picture > 0)
     box = draw_box(screen, inside, rng)
     flow = walk_flow(within_box(inside, box), rng.uniform(*_FLOW_FRACTION[grade]), rng)
     recess = truth.mask == 9 if truth.mask is not None else inside
     fraction = float((flow.astype(bool) & recess).sum() / max(int(recess.sum()), 1))
-    rgb = colour_flow(picture, box, flow, rng)
+    rgb = colour_flow(picture, box, flow, colours)
     return rgb, replace(truth, pdus=_pdus(fraction), flow_fraction=fraction)
 
 

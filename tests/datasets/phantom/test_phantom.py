@@ -177,6 +177,15 @@ def test_part_of_a_cine_is_the_same_as_the_whole():
     assert all(np.array_equal(a, b) for a, b in zip(whole[2:], part, strict=True))
 
 
+def test_the_box_of_a_cine_keeps_its_colour():
+    """However many draws each frame's flow takes."""
+    inks = np.array([(255, 200, 0), (0, 220, 120), (240, 240, 240), (255, 255, 0)], np.uint8)
+    frames = [f.frame.pixels for f in cine(3_000_008, View.LONGITUDINAL, 12, range(0, 12, 3))]
+    counts = np.array([[(pixels == ink).all(axis=2).sum() for ink in inks] for pixels in frames])
+    assert (counts.argmax(axis=1) == counts[0].argmax()).all()
+    assert (counts.max(axis=1) > 500).all()
+
+
 @pytest.mark.parametrize(("seed", "only"), [(3_300_002, range(11, 16)), (3_220_032, range(3))])
 def test_a_cine_is_of_one_side_and_what_is_drawn_over_it_stays(seed, only):
     """Frames of these seeds once were of different sides: what came before, flow too, took other draws."""
