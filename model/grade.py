@@ -110,11 +110,14 @@ def grade_gsus(
 def measured_shape(measurements: tuple[Measurement, ...], rules: GradeRules) -> str | None:
     """The capsule's shape by its sagitta over its chord; None where that was not measured."""
     ratio = measured(measurements, "capsule_sagitta_ratio")
-    if ratio is None or ratio.value is None:
-        return None
-    if abs(ratio.value) < rules.straight_ratio:
+    return None if ratio is None or ratio.value is None else shape_of(ratio.value, rules)
+
+
+def shape_of(ratio: float, rules: GradeRules) -> str:
+    """The capsule's shape by its sagitta over its chord, positive towards the probe."""
+    if abs(ratio) < rules.straight_ratio:
         return "straight"
-    return "convex" if ratio.value > 0 else "concave"
+    return "convex" if ratio > 0 else "concave"
 
 
 def _disagreement(grade: int, shape: str | None) -> str | None:

@@ -13,6 +13,14 @@ Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
+class Bow:
+    """How a capsule bows over its chord: the chord (x, y) in pixels, its sagitta as a share of the chord's length."""
+
+    chord_xy: tuple[float, float]
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
 class Draw:
     """One augmentation. `affine` is 2 x 3 in pixels; `curve` a monotone grey map; the rest disturb the greys.
 
@@ -99,6 +107,14 @@ def apply_to_points(one: Draw, points_xy: Points, size_px: int) -> Points:
     outside = ~((moved >= 0) & (moved <= size_px - 1)).all(axis=1)
     moved[outside] = np.nan
     return moved
+
+
+def apply_to_bow(one: Draw, bow: Bow) -> Bow:
+    """The moved capsule's bow: areas grow by the determinant, the chord as it lies."""
+    linear = np.array(one.affine)[:, :2]
+    chord, moved = np.array(bow.chord_xy), linear @ bow.chord_xy
+    ratio = bow.ratio * abs(np.linalg.det(linear)) * (chord @ chord) / (moved @ moved)
+    return Bow((float(moved[0]), float(moved[1])), float(ratio))
 
 
 def _affine(size_px: int, rng: Generator) -> tuple[tuple[float, float, float], tuple[float, float, float]]:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from datasets.sample import VESSEL_ID, Sample, Truth
 from datasets.store import Store
-from model.anatomy import LANDMARKS, POINT_LANDMARK_NAMES, VIEWS
+from model.anatomy import LANDMARK_NAMES, LANDMARKS, POINT_LANDMARK_NAMES, VIEWS
 from model.closer import box_around
 from model.frame import Frame
+from model.geometry import Placement, Points, normals
+from model.grade import GradeRules, shape_of
 from model.preprocess import Box, find_sector, letterbox
-from training.augment import Draw, apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
+from training.augment import Bow, Draw, apply_to_bow, apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
 from training.losses import GROUPS, Target, merge_matrix
 from training.texture import covered, draw_cover, faded
 from training.warp import draw_warp, warp_image, warp_mask, warp_points
@@ -34,7 +36,7 @@ POINT_ROWS: Final = [row for row, landmark in enumerate(LANDMARKS) if landmark.c
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
     """One letterboxed labelled frame: picture and mask (S, S), points (L, 2) in network pixels, NaN absent where they
-    are among the `pointed`, else unknown.
+    are among the `pointed`, else unknown. `bow` is the capsule's, where its shape was told beside the grade.
     """
 
     picture: NDArray[np.uint8]
@@ -44,6 +46,7 @@ class Example:
     gsus: int
     labelled: tuple[str, ...]
     pointed: tuple[str, ...] = POINT_LANDMARK_NAMES
+    bow: Bow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,23 @@ def load_examples(
         truth = sample.truth
         gsus = -1 if truth.gsus is None else truth.gsus
         labelled = truth.labelled if mask is not None else ()
-        return Example(picture, moved, points, VIEWS.index(truth.view), gsus, labelled, truth.pointed)
+        bow = _bow(sample, placement)
+        return Example(picture, moved, points, VIEWS.index(truth.view), gsus, labelled, truth.pointed, bow)
 
     with ThreadPoolExecutor() as pool:
         return tuple(pool.map(load, indices))
+
+
+def _bow(sample: Sample, placement: Placement) -> Bow | None:
+    """The capsule's bow in the picture; its chord begins over the head-neck junction, about the capsule's distance up."""
+    truth, rows = sample.truth, [LANDMARK_NAMES.index(name) for name in ("head_neck_junction", "capsule_insertion")]
+    ends: Points = truth.landmarks_xy[rows]
+    spacing = sample.frame.spacing_at(*ends[0]) if np.isfinite(ends).all() else None
+    if truth.sagitta_ratio is None or truth.capsule_distance_mm is None or spacing is None:
+        return None
+    start = ends[0] + normals(ends)[0] * truth.capsule_distance_mm / spacing[0]
+    across, down = placement.to_network(ends[1]) - placement.to_network(start)
+    return Bow((float(across), float(down)), truth.sagitta_ratio)
 
 
 def _closer(truth: Truth, sector: Box, rng: np.random.Generator) -> Box:
@@ -219,7 +235,16 @@ def augmented(example: Example, one: Draw | None = None) -> Example:
         picture=apply_to_image(one, example.picture),
         mask=apply_to_mask(one, example.mask),
         points_xy=apply_to_points(one, example.points_xy, size),
+        gsus=example.gsus if _keeps_its_shape(example.bow, one) else -1,
     )
+
+
+def _keeps_its_shape(bow: Bow | None, one: Draw) -> bool:
+    """Whether a capsule that is stretched or leant upon is still concave, straight or convex as its grade says."""
+    if bow is None:
+        return True
+    before, after = (shape_of(b.ratio, GradeRules()) for b in (bow, apply_to_bow(one, bow)))
+    return before == after
 
 
 def collate(examples: list[Example]) -> Batch:

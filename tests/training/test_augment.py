@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.augment import apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
+from model.geometry import sagitta
+from training.augment import Bow, apply_to_bow, apply_to_image, apply_to_mask, apply_to_points, draw, unchanged
 
 SIZE = 96
 
@@ -63,3 +64,17 @@ def test_a_point_that_leaves_the_picture_is_absent():
 def test_padding_stays_black(seed):
     picture = np.zeros((SIZE, SIZE), np.uint8)
     assert not apply_to_image(draw(SIZE, np.random.default_rng(seed)), picture).any()
+
+
+@given(st.integers(0, 10_000), st.floats(-0.15, 0.15), st.floats(-0.4, 0.4))
+def test_a_capsule_bows_as_its_moved_outline_does(seed, ratio, tilt):
+    at = np.linspace(0, 1, 201)[:, None]
+    chord = 90 * np.array([np.cos(tilt), np.sin(tilt)])
+    up = np.array([chord[1], -chord[0]])
+    outline = 40 + at * chord + 4 * at * (1 - at) * ratio * up
+    one = draw(288, np.random.default_rng(seed))
+    moved = outline @ np.array(one.affine)[:, :2].T
+    height, length = sagitta(moved)
+    bow = apply_to_bow(one, Bow((float(chord[0]), float(chord[1])), ratio))
+    assert bow.ratio == pytest.approx(height / length, abs=0.02 * abs(ratio) + 1e-6)
+    assert np.hypot(*bow.chord_xy) == pytest.approx(length)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from datasets.sample import VESSEL_ID
-from training.feed import SETTLING_FRAMES, Example, Mix, batches, collate, settling_pictures
+from training.augment import Bow, draw
+from training.feed import SETTLING_FRAMES, Example, Mix, augmented, batches, collate, settling_pictures
 from training.losses import GROUPS
 
 
@@ -83,3 +84,12 @@ def test_few_examples_come_round_again_disturbed_anew():
     assert len(views) == 16
     pictures = torch.cat([batch.pictures for batch in fed])
     assert len({picture.numpy().tobytes() for picture in pictures}) == 16
+
+
+@pytest.mark.parametrize(("ratio", "least", "most"), [(0.0, 0, 0), (0.026, 0.2, 0.8), (-0.1, 0, 0)])
+def test_a_grade_is_told_of_no_capsule_that_the_draw_gave_another_shape(ratio, least, most):
+    one = replace(example(50), gsus=2, bow=Bow((90.0, 5.0), ratio))
+    grades = [augmented(one, draw(32, np.random.default_rng(seed))).gsus for seed in range(200)]
+    assert least <= grades.count(-1) / 200 <= most
+    assert set(grades) <= {2, -1}
+    assert augmented(one).gsus == 2
