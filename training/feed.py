@@ -98,7 +98,7 @@ def load_examples(
 
 
 def _bow(sample: Sample, placement: Placement) -> Bow | None:
-    """The capsule's bow in the picture; its chord begins over the head-neck junction, about the capsule's distance up."""
+    """The capsule's bow in the picture; its chord begins over the head-neck junction, about its distance up."""
     truth, rows = sample.truth, [LANDMARK_NAMES.index(name) for name in ("head_neck_junction", "capsule_insertion")]
     ends: Points = truth.landmarks_xy[rows]
     spacing = sample.frame.spacing_at(*ends[0]) if np.isfinite(ends).all() else None
