@@ -51,7 +51,7 @@ $(LABEL)/.done: serving/bench/peers/requirements-label.txt
 bench: $(DEV)/.done $(PEERS)/.done $(LABEL)/.done  ## this server beside its floor and its peers, in one run (about ten minutes)
 	$(BIN)/hipsono bench --peers-python $(PEERS)/bin/python --peers-python $(LABEL)/bin/python
 
-starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about fifteen hours on two cores); needs make real-sets
+starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the model in model/weights (about sixteen hours on two cores); needs make real-sets
 	@test -n "$(wildcard data/real/*-train/dataset.json)" || { echo "no real frames to learn from: make real-sets HIPSONO_DATA=folder"; false; }
 	$(first_stage)
 	$(to_starter6)
@@ -61,9 +61,11 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	$(call phantoms,data/taught-on,8000,110000)
 	$(call trained,taught-on,taught-on,runs/taught,$(VESSELS_THRICE) --teacher runs/wide --teacher runs/taught)
 	$(call averaged,runs/starter7,runs/taught=0.5 runs/taught-on=0.5)
-	$(BIN)/hipsono export runs/starter7 --half --name starter:7 -o model/weights/starter.onnx
-	$(call phantoms,data/exam,2000,2900000)
-	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter7/report
+	$(BIN)/hipsono export runs/starter7 --half --name starter:7 -o runs/starter7/network.onnx
+	$(follow_capsules)
+	$(BIN)/hipsono capsule attach runs/starter7/network.onnx runs/capsule --name starter:8 -o model/weights/starter.onnx
+	$(call phantoms,data/exam,2000,3100000)
+	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter8/report
 
 # folder, count, first seed, options: phantoms; a folder that an interrupted run left without its last file is begun again
 define phantoms
@@ -108,6 +110,14 @@ define two_teachers
 	$(call phantoms,data/next,8000,88000)
 	$(call trained,lite0-on,next,runs/lite,$(VESSELS_THRICE))
 	$(call averaged,runs/lite-half,runs/lite=0.5 runs/lite0-on=0.5)
+endef
+
+# the network that follows capsules: an hour
+define follow_capsules
+	$(call phantoms,data/hips,6000,130000,--view anterior_longitudinal)
+	$(call phantoms,data/hips-more,6000,136000,--view anterior_longitudinal)
+	$(call phantoms,data/all-views,8000,120000)
+	$(BIN)/hipsono capsule train training/recipes/capsule.toml --data data/hips --extra data/hips-more --extra data/all-views -o runs/capsule --resume
 endef
 
 # recipe, data, what to go on from, extra sets and teachers: a run of the recipe's name

@@ -42,10 +42,14 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CapsuleCurves:
-    """Neck cortex and outer capsule between head-neck junction and distal insertion, cubics (N, 2) in frame pixels."""
+    """Neck cortex and outer capsule between head-neck junction and distal insertion, cubics (N, 2) in frame pixels.
+
+    `spread_mm` is the SD of a distance between them, None where nothing is known of it.
+    """
 
     cortex_xy: Points
     outer_xy: Points
+    spread_mm: float | None = None
 
 
 def common_spacing(frame: Frame, points_xy: Points) -> Spacing | None:
@@ -59,16 +63,15 @@ def to_mm(points_xy: Points, spacing_mm: Spacing) -> Points:
     return points_xy * [spacing_mm[1], spacing_mm[0]]
 
 
-def measure(findings: Findings, frame: Frame, doubt: CapsuleSpread | None = None) -> tuple[Measurement, ...]:
-    """The measurements of the view: capsule distance and shape in the longitudinal view, none elsewhere."""
+def measure(findings: Findings, frame: Frame, curves: CapsuleCurves | str) -> tuple[Measurement, ...]:
+    """The measurements of the view: capsule distance and shape in the longitudinal view, none elsewhere. `curves` is
+    what they are measured between, or the reason why not.
+    """
     if findings.withheld is not None or findings.view is not View.LONGITUDINAL:
         return ()
-    curves = capsule_curves(findings)
     if isinstance(curves, str):
         return tuple(_absent(name, unit, curves) for name, unit in _CAPSULE)
-    recess = findings.structure("anterior_recess")
-    spread = doubt.at(recess.confidence) if doubt and recess else None
-    return (_capsule_distance(curves, frame, spread), *_capsule_shape(curves, frame))
+    return (_capsule_distance(curves, frame), *_capsule_shape(curves, frame))
 
 
 def measured(measurements: Sequence[Measurement], name: str) -> Measurement | None:
@@ -79,8 +82,8 @@ def measured(measurements: Sequence[Measurement], name: str) -> Measurement | No
 _CAPSULE: Final = (("capsule_distance", "mm"), ("capsule_sagitta", "mm"), ("capsule_sagitta_ratio", "1"))
 
 
-def capsule_curves(findings: Findings) -> CapsuleCurves | str:
-    """The two curves the capsule is measured between, or the reason why they cannot be drawn."""
+def capsule_curves(findings: Findings, doubt: CapsuleSpread | None = None) -> CapsuleCurves | str:
+    """The two curves of the outlines that the capsule is measured between, or the reason why they cannot be drawn."""
     recess, neck = findings.structure("anterior_recess"), findings.structure("femoral_neck")
     if recess is None or neck is None:
         return f"no {'anterior_recess' if recess is None else 'femoral_neck'} in this frame"
@@ -94,10 +97,19 @@ def capsule_curves(findings: Findings) -> CapsuleCurves | str:
         return "anterior_recess and femoral_neck do not overlap between the head-neck junction and the insertion"
     if _gap(cortex, ends) > _REACH:
         return "the femoral neck's outline does not reach from the head-neck junction to the insertion"
-    outer = _from_above_junction(outer, cortex, ends)
+    return between_landmarks(cortex, outer, ends, doubt.at(1 - recess.confidence) if doubt else None)
+
+
+def between_landmarks(
+    cortex_xy: Points, outer_xy: Points, ends_xy: Points, spread_mm: float | None
+) -> CapsuleCurves | str:
+    """The curves of a cortex and an outer edge (N, 2), both from left to right, between two landmarks (2, 2): head-neck
+    junction and insertion; or the reason why there are none.
+    """
+    outer = _from_above_junction(outer_xy, cortex_xy, ends_xy)
     if outer is None:
         return "the capsule does not reach over the femoral neck"
-    return CapsuleCurves(_cubic(cortex), _cubic(outer))
+    return CapsuleCurves(_cubic(cortex_xy), _cubic(outer), spread_mm)
 
 
 def _gap(cortex_xy: Points, ends_xy: Points) -> float:
@@ -161,7 +173,7 @@ def _from_above_junction(outer_xy: Points, cortex_xy: Points, ends_xy: Points) -
     return np.concatenate([ordered, insertion[None]])
 
 
-def _capsule_distance(curves: CapsuleCurves, frame: Frame, spread: float | None) -> Measurement:
+def _capsule_distance(curves: CapsuleCurves, frame: Frame) -> Measurement:
     spacing = common_spacing(frame, np.concatenate([curves.cortex_xy[[0, -1]], curves.outer_xy[[0, -1]]]))
     if spacing is None:
         return _absent("capsule_distance", "mm", NO_SCALE)
@@ -170,7 +182,7 @@ def _capsule_distance(curves: CapsuleCurves, frame: Frame, spread: float | None)
         distance, ends = perpendicular_span(to_mm(curves.cortex_xy, spacing), to_mm(curves.outer_xy, spacing))
     except ValueError as error:
         return _absent("capsule_distance", "mm", str(error))
-    return Measurement("capsule_distance", distance, "mm", ends / scale, spread=spread)
+    return Measurement("capsule_distance", distance, "mm", ends / scale, spread=curves.spread_mm)
 
 
 def _cubic(curve_xy: Points) -> Points:

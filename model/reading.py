@@ -16,11 +16,12 @@ from model.findings import Findings, FoundLandmark, FoundStructure, find, withhe
 from model.frame import Frame, Spacing
 from model.geometry import fill
 from model.grade import GradeRules, Learned, Solar
-from model.measure import Measurement, measure
+from model.measure import CapsuleCurves, Measurement, capsule_curves, measure
 from model.preprocess import Box, Look, find_sector, look_at
 from model.runtime import Maps, Session
 from model.solar import Evidence, grade_frame
-from model.steps import Answered, Prepared, Seen, graded_by_both, packs
+from model.steps import CAREFUL, Answered, Prepared, Seen, graded_by_both, packs, taken_twice
+from model.strip import followed
 from model.targets import Target, targets
 from model.tracking import Track, continued, follow, steady_maps, steady_sector
 
@@ -103,8 +104,9 @@ class Reading:
 class Reader:
     """Reads frames with one network. Holds no state between frames; may be shared by threads.
 
-    With two `looks` what is found in a frame is looked at once more from nearer by (model.closer): surer, and late for
-    a stream, which `follow` therefore never does.
+    With two `looks` what is found in a frame is looked at once more from nearer by (model.closer), and a capsule is
+    followed along the neck where the session has a network for it (model.strip): surer, and late for a stream, which
+    `follow` therefore never does.
     """
 
     def __init__(self, session: Session, rules: GradeRules | None = None, looks: int = 1) -> None:
@@ -175,21 +177,26 @@ class Reader:
     def _interpreted(self, seen: Seen) -> Reading:
         began = perf_counter() - seen.took_s
         findings, answered, near = seen.findings, seen.first, seen.near
-        if near is None:
-            return self._told(answered, findings, began)
-        spec = self._session.spec
-        again = self._located(near.maps, near.look)
-        if is_heard(findings, again):
-            findings = merged(findings, again, spec.centroid_spread)
-            answered = graded_by_both(answered, near, spec.gsus_of_two)
-        took_s = (answered.took_s[0] + near.took_s[0], answered.took_s[1] + near.took_s[1])
-        return self._told(replace(answered, took_s=took_s, looks=2), findings, began)
+        if near is not None:
+            spec = self._session.spec
+            again = self._located(near.maps, near.look)
+            if is_heard(findings, again):
+                findings = merged(findings, again, spec.centroid_spread)
+                answered = graded_by_both(answered, near, spec.gsus_of_two)
+            answered = taken_twice(answered, near.took_s)
+        curves = followed(findings, answered.frame, self._session) if self._looks >= CAREFUL else None
+        if curves is not None:
+            answered = taken_twice(answered)
+        return self._told(answered, findings, began, curves)
 
-    def _told(self, answered: Answered, findings: Findings, began_s: float) -> Reading:
-        """What was found, measured, graded and put into one value."""
+    def _told(
+        self, answered: Answered, findings: Findings, began_s: float, curves: CapsuleCurves | None = None
+    ) -> Reading:
+        """What was found, measured, graded and put into one value; measured between the outlines without `curves`."""
         frame, look = answered.frame, answered.look
         preprocess_s, network_s = answered.took_s
-        measurements = measure(findings, frame, self._session.spec.capsule_spread)
+        outlined = capsule_curves(findings, self._session.spec.capsule_spread)
+        measurements = measure(findings, frame, outlined if curves is None or isinstance(outlined, str) else curves)
         learned = Learned(answered.maps.gsus, self._session.spec.thresholds.grade)
         solar = grade_frame(frame, look.sector, Evidence(findings, measurements, learned), self._rules)
         aims, no_aim = targets(findings, frame)

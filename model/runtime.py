@@ -1,5 +1,6 @@
 """Session: the one place that runs a network, and the only import of onnxruntime."""
 
+import base64
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from model.spec import INPUT_NAME, METADATA_KEY, OUTPUT_NAMES, NetworkSpec, SpecError
+from model.spec import (
+    INPUT_NAME,
+    METADATA_KEY,
+    OUTPUT_NAMES,
+    STRIP_INPUT,
+    STRIP_KEY,
+    STRIP_OUTPUT,
+    NetworkSpec,
+    SpecError,
+)
 
 STARTER: Final = Path(__file__).parent / "weights" / "starter.onnx"
 
@@ -87,11 +97,10 @@ class Session:
         self.provider = execution.provider
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.crowded = False
-        threads = threads or os.cpu_count() or 1
-        self._alone = _open(path, content, threads, execution)
-        divided = several and threads > 1 and self.provider is Provider.CPU
-        self._beside = _open(path, content, 1, execution) if divided else self._alone
-        self.spec = _spec_of(path, self._alone)
+        way = _Way(threads or os.cpu_count() or 1, execution, several)
+        self._whole = _Network(path.name, content, way)
+        self.spec = _spec_of(path, self._whole.alone)
+        self._strips = None if self.spec.strip is None else _Network(path.name, self._second(), way)
         self._warm_up()
 
     def run(self, picture: NDArray[np.uint8]) -> Maps:
@@ -99,14 +108,58 @@ class Session:
         expected = (self.spec.input_height, self.spec.input_width)
         if picture.shape != expected or picture.dtype != np.uint8:
             raise ValueError(f"input is uint8 {expected}, got {picture.dtype} {picture.shape}")
-        session = self._beside if self.crowded else self._alone
-        outputs = session.run(OUTPUT_NAMES, {INPUT_NAME: picture[None]})
+        outputs = self._whole.chosen(self.crowded).run(OUTPUT_NAMES, {INPUT_NAME: picture[None]})
         return Maps(*(output[0] for output in outputs))
+
+    def edges(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """A strip along the neck (model.strip) through the second network: `edges` as model.spec says, (2, 2, COLUMNS).
+
+        Raises ValueError where the file holds none: `spec.strip` tells.
+        """
+        if self._strips is None:
+            raise ValueError(f"{self.path.name} holds no network for strips: add one with `hipsono capsule attach`")
+        (told,) = self._strips.chosen(self.crowded).run((STRIP_OUTPUT,), {STRIP_INPUT: strip[None]})
+        return np.asarray(told[0], np.float32)
+
+    def _second(self) -> bytes:
+        """The second network's file, out of the first one's metadata."""
+        held = self._whole.alone.get_modelmeta().custom_metadata_map.get(STRIP_KEY, "")
+        try:
+            return base64.b64decode(held, validate=True)
+        except ValueError as error:
+            raise SpecError(
+                f"{self.path.name}: its network for strips is no base64 ({error}): export it again"
+            ) from error
 
     def _warm_up(self) -> None:
         empty = np.zeros((1, self.spec.input_height, self.spec.input_width), np.uint8)
-        for session in (self._beside, self._alone):
+        for session in self._whole.both:
             session.run(OUTPUT_NAMES, {INPUT_NAME: empty})
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How networks are run: by so many threads, on what, and whether several frames may come at once."""
+
+    threads: int
+    execution: Execution
+    several: bool
+
+
+class _Network:
+    """One graph, opened for a frame alone and, where that is faster, for one of several at once."""
+
+    def __init__(self, name: str, content: bytes, way: _Way) -> None:
+        divided = way.several and way.threads > 1 and way.execution.provider is Provider.CPU
+        self.alone = _open(name, content, way.threads, way.execution)
+        self._beside = _open(name, content, 1, way.execution) if divided else self.alone
+
+    @property
+    def both(self) -> tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession]:
+        return self._beside, self.alone
+
+    def chosen(self, crowded: bool) -> onnxruntime.InferenceSession:
+        return self._beside if crowded else self.alone
 
 
 def available() -> tuple[Provider, ...]:
@@ -115,7 +168,7 @@ def available() -> tuple[Provider, ...]:
     return tuple(provider for provider, names in _NAMES.items() if not names or names[0] in there)
 
 
-def _open(path: Path, content: bytes, threads: int, execution: Execution) -> onnxruntime.InferenceSession:
+def _open(name: str, content: bytes, threads: int, execution: Execution) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -126,7 +179,7 @@ def _open(path: Path, content: bytes, threads: int, execution: Execution) -> onn
     except Exception as error:
         if execution.provider is not Provider.CPU:
             raise ValueError(_lost(execution.provider, str(error))) from error
-        raise SpecError(f"{path.name} is not an ONNX network that can be run here: {error}") from error
+        raise SpecError(f"{name} is not an ONNX network that can be run here: {error}") from error
     _check_first(session.get_providers(), execution.provider)
     return session
 

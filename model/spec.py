@@ -8,6 +8,11 @@ The graph's contract (names fixed here, read by model.runtime and written by tra
     landmarks   float32 (N, L, 4)      x, y in network pixels, confidence 0..1, spread (SD) in network pixels
     view        float32 (N, V)         calibrated probabilities
     gsus        float32 (N, 4)         calibrated probabilities of grades 0..3
+
+A file may hold a second network, for strips along the neck (model.strip), whole and in base64 under STRIP_KEY:
+
+    strip       uint8   (N, 176, 112)  grey, 0 beyond the picture
+    edges       float32 (N, 2, 2, 112) of outer capsule and cortex the row in each column, and its SD in rows
 """
 
 import json
@@ -20,6 +25,9 @@ from model.anatomy import POINT_LANDMARK_NAMES, STRUCTURE_NAMES, VIEWS
 SPEC_FORMAT: Final = 1
 METADATA_KEY: Final = "hipsono.spec"
 INPUT_NAME: Final = "frame"
+STRIP_KEY: Final = "hipsono.strip"
+STRIP_INPUT: Final = "strip"
+STRIP_OUTPUT: Final = "edges"
 OUTPUT_NAMES: Final = ("labels", "structures", "landmarks", "view", "gsus")
 
 
@@ -59,8 +67,11 @@ class Temperatures:
 
 @dataclass(frozen=True, slots=True)
 class CapsuleSpread:
-    """The SD of a capsule distance in mm: `sure_mm` where the recess' confidence is 1, growing with doubt as
-    exp(`growth` x (1 - confidence)), and no more than `widest_mm`: beyond it nothing was calibrated.
+    """The SD of a capsule distance in mm: `sure_mm` without doubt, growing with it as exp(`growth` x doubt), and no
+    more than `widest_mm`: beyond it nothing was calibrated.
+
+    Of outlines the doubt is what the anterior recess lacks of a confidence of 1, of a capsule that was followed along
+    the neck the mean SD of its outer edge in mm.
     """
 
     sure_mm: float
@@ -71,9 +82,17 @@ class CapsuleSpread:
         if not (0 < self.sure_mm <= self.widest_mm and self.growth >= 0):
             raise SpecError(f"capsule_spread is positive and does not fall with doubt, got {asdict(self)}")
 
-    def at(self, confidence: float) -> float:
-        """The SD in mm at a confidence of 0..1 in the anterior recess."""
-        return min(self.sure_mm * math.exp(self.growth * (1 - confidence)), self.widest_mm)
+    def at(self, doubt: float) -> float:
+        """The SD in mm at a doubt of 0 or more."""
+        return min(self.sure_mm * math.exp(min(self.growth * doubt, 50.0)), self.widest_mm)
+
+
+@dataclass(frozen=True, slots=True)
+class StripSpec:
+    """What a reader must know of the network for strips: what it learnt from, and how far its distances err."""
+
+    trained_on: str
+    spread: CapsuleSpread | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +102,7 @@ class NetworkSpec:
     `centroid_spread` is the SD of a landmark that is a structure's centroid, as a share of the structure's radius
     (that of a disc of the same area). Without `capsule_spread` a capsule distance is told without its doubt.
     `gsus_of_two` is the temperature of the mean of two looks' grades, which the Reader applies. `network` is the name
-    it is built by (training.networks), empty in older files.
+    it is built by (training.networks), empty in older files. `strip` is of the second network, where the file has one.
     """
 
     name: str
@@ -97,6 +116,7 @@ class NetworkSpec:
     capsule_spread: CapsuleSpread | None = None
     gsus_of_two: float = 1.0
     network: str = ""
+    strip: StripSpec | None = None
     structures: tuple[str, ...] = STRUCTURE_NAMES
     landmarks: tuple[str, ...] = POINT_LANDMARK_NAMES
     views: tuple[str, ...] = tuple(VIEWS)
@@ -128,8 +148,9 @@ class NetworkSpec:
             raw: dict[str, Any] = json.loads(text)
             raw["thresholds"] = Thresholds(**raw["thresholds"])
             raw["temperatures"] = Temperatures(**raw["temperatures"])
-            if raw.get("capsule_spread") is not None:
-                raw["capsule_spread"] = CapsuleSpread(**raw["capsule_spread"])
+            raw["capsule_spread"] = _spread(raw.get("capsule_spread"))
+            if raw.get("strip") is not None:
+                raw["strip"] = StripSpec(raw["strip"]["trained_on"], _spread(raw["strip"]["spread"]))
             for field in ("structures", "landmarks", "views"):
                 raw[field] = tuple(raw[field])
             return cls(**raw)
@@ -137,3 +158,7 @@ class NetworkSpec:
             raise
         except (KeyError, TypeError, ValueError) as error:
             raise SpecError(f"unreadable spec in the file's metadata ({error}): export the run again") from error
+
+
+def _spread(raw: dict[str, float] | None) -> CapsuleSpread | None:
+    return None if raw is None else CapsuleSpread(**raw)

@@ -58,6 +58,12 @@ def graded_by_both(first: Answered, near: Answered, temperature: float) -> Answe
     return replace(first, maps=replace(first.maps, gsus=gsus))
 
 
+def taken_twice(answered: Answered, took_s: tuple[float, float] = (0.0, 0.0)) -> Answered:
+    """The answer of a frame that was looked at once more, in so many seconds for picture and network."""
+    preprocess_s, network_s = answered.took_s
+    return replace(answered, took_s=(preprocess_s + took_s[0], network_s + took_s[1]), looks=CAREFUL)
+
+
 def packs(frames: Iterable[Frame]) -> Iterator[tuple[Frame, ...]]:
     """A few frames at a time. Where the next frame cannot be had, the last few come first."""
     pack: list[Frame] = []

@@ -30,6 +30,7 @@ def about(settings: Settings) -> dict[str, Any]:
         "run_by": {"provider": session.provider, "threads": choice.threads, "frames_at_once": choice.workers},
         "model": {"file": str(session.path), "name": spec.name, "version": spec.version, "sha256": session.sha256},
         "trained_on": spec.trained_on,
+        "follows_capsules": spec.strip is not None,
         "input": [spec.input_height, spec.input_width],
         "thresholds": asdict(spec.thresholds),
         "temperatures": {**asdict(spec.temperatures), "gsus_of_two": spec.gsus_of_two},

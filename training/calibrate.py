@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.anatomy import LANDMARKS, STRUCTURE_NAMES
@@ -76,18 +77,23 @@ def fit_centroid_spread(scores: tuple[FrameScore, ...]) -> float | None:
 
 
 def fit_capsule_spread(scores: tuple[FrameScore, ...]) -> CapsuleSpread | None:
-    """How far a capsule distance errs by the recess' confidence; None where too few speak to it.
-
-    The growth is the slope of the error's logarithm, the level such that 95 % of the errors lie within twice the SD.
-    """
+    """How far a distance between outlines errs by the recess' confidence; None where too few speak to it."""
     told = [
         (abs(s.told_distance_mm - s.distance_mm), 1 - s.structures[_RECESS].confidence)
         for s in scores
         if s.told_distance_mm is not None and s.distance_mm is not None
     ]
+    return fit_spread(np.array(told).reshape(-1, 2))
+
+
+def fit_spread(told: NDArray[np.float64]) -> CapsuleSpread | None:
+    """How far a distance errs by its doubt, of pairs (N, 2) of both; None where they are too few.
+
+    The growth is the slope of the error's logarithm, the level such that 95 % of the errors lie within twice the SD.
+    """
     if len(told) < _FEW:
         return None
-    error, doubt = np.array(told).T
+    error, doubt = told.T
     growth = max(float(np.polyfit(doubt, np.log(np.maximum(error, 0.01)), 1)[0]), 0.0) if np.ptp(doubt) else 0.0
     level = float(np.quantile(error / np.exp(growth * doubt), _WITHIN_TWO_SD_ON_A_LINE)) / 2
     sure = max(round(level, 3), 0.01)

@@ -8,6 +8,8 @@ import typer
 from datasets.verbs import lacking
 
 app: Final = typer.Typer()
+capsule_app: Final = typer.Typer(help="A second network that follows the capsule along the neck.", no_args_is_help=True)
+app.add_typer(capsule_app, name="capsule")
 
 
 def need_training() -> None:
@@ -84,3 +86,36 @@ def evaluate(
     from training.evaluate import evaluate as examine
 
     examine(model, data, out, looks)
+
+
+@capsule_app.command("train")
+def capsule_train(
+    recipe: Annotated[Path, typer.Argument(help="TOML file, such as training/recipes/capsule.toml.")],
+    data: Annotated[Path, typer.Option(help="Data set folder, split by patient.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Run folder.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder, if there is one.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, gpu or gpu:N.")] = "cpu",
+    extra: Annotated[list[Path] | None, typer.Option(help="Data sets learnt from as a whole.")] = None,
+) -> None:
+    """Learn from longitudinal frames.  Example: hipsono capsule train recipe.toml --data data/hips -o runs/capsule"""
+    need_training()
+    from training.capsule.learn import learn, load_capsule_recipe
+    from training.run_folder import Sources
+
+    learn(load_capsule_recipe(recipe), Sources(data, tuple(extra or ())), out, resume=resume, device=device)
+
+
+@capsule_app.command("attach")
+def capsule_attach(
+    model: Annotated[Path, typer.Argument(help="Exported ONNX file.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of `hipsono capsule train`.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="ONNX file to write: the model with it inside.")],
+    name: Annotated[str, typer.Option(help="NAME or NAME:VERSION that readings tell; the model's without.")] = "",
+) -> None:
+    """Put it into a model's file.  Example: hipsono capsule attach hip.onnx runs/capsule -o new.onnx"""
+    need_training()
+    from training.capsule.attach import attach
+
+    attach(model, run, out, name)

@@ -57,9 +57,9 @@ def test_a_capsule_spread_that_falls_with_doubt_is_refused():
 
 def test_a_capsule_spread_grows_with_doubt_up_to_its_widest():
     spread = CapsuleSpread(0.4, 2.0, 1.0)
-    assert spread.at(1.0) == pytest.approx(0.4)
-    assert 0.4 < spread.at(0.8) < spread.at(0.6) < 1.0
-    assert spread.at(0.1) == 1.0
+    assert spread.at(0.0) == pytest.approx(0.4)
+    assert 0.4 < spread.at(0.2) < spread.at(0.4) < 1.0
+    assert spread.at(0.9) == 1.0
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": 1}'])

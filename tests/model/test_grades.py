@@ -17,7 +17,7 @@ from model.grade import (
     grade_pdus,
     normal_capsule_distance_mm,
 )
-from model.measure import Measurement, measure
+from model.measure import Measurement, capsule_curves, measure
 from tests.model.maps import SCALED, SPEC, UNMOVED, maps_of, straight_joint, transverse
 
 
@@ -25,7 +25,7 @@ def test_the_grade_comes_with_its_evidence():
     labels, points, view = straight_joint()
     findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
     learned = Learned(np.array([0.02, 0.08, 0.85, 0.05]), 0.4)
-    gsus = grade_gsus(findings, measure(findings, SCALED), learned, 10, GradeRules())
+    gsus = grade_gsus(findings, measure(findings, SCALED, capsule_curves(findings)), learned, 10, GradeRules())
     assert (gsus.grade, gsus.shape, gsus.review) == (2, "convex", None)
     assert "straight" in gsus.evidence
     assert "mm" in gsus.evidence

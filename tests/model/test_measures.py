@@ -7,14 +7,18 @@ from model.anatomy import View
 from model.findings import find
 from model.frame import Frame
 from model.grade import GradeRules
-from model.measure import NO_SCALE, measure
+from model.measure import NO_SCALE, capsule_curves, measure
 from model.spec import CapsuleSpread
 from tests.model.maps import GREY, SCALED, SPEC, UNMOVED, maps_of, straight_joint
 
 
+def measures(findings, frame=SCALED, doubt=None):
+    return measure(findings, frame, capsule_curves(findings, doubt))
+
+
 def test_the_capsule_distance_of_a_level_neck():
     findings = find(maps_of(*straight_joint()[::2], straight_joint()[1]), UNMOVED, SPEC)
-    values = {m.name: m for m in measure(findings, SCALED)}
+    values = {m.name: m for m in measures(findings)}
     assert values["capsule_distance"].value == pytest.approx(40 * 0.2, abs=0.25)
     assert values["capsule_sagitta"].value > 0
 
@@ -30,7 +34,7 @@ def test_a_ragged_outline_is_not_the_capsules_shape():
     for labels in (even, ragged):
         labels[150:158, 100:221] = 8
         findings = find(maps_of(labels, View.LONGITUDINAL, points), UNMOVED, SPEC)
-        told = {m.name: m.value for m in measure(findings, SCALED)}
+        told = {m.name: m.value for m in measures(findings)}
         assert abs(told["capsule_sagitta_ratio"]) < GradeRules().straight_ratio
         assert told["capsule_distance"] == pytest.approx(33 * 0.2, abs=0.4)
 
@@ -38,17 +42,17 @@ def test_a_ragged_outline_is_not_the_capsules_shape():
 def test_a_capsule_distance_tells_its_spread_by_the_recess_confidence():
     findings = find(maps_of(*straight_joint()[::2], straight_joint()[1]), UNMOVED, SPEC)
     doubt = CapsuleSpread(0.4, 2.0, 3.0)
-    told = next(m for m in measure(findings, SCALED, doubt) if m.name == "capsule_distance")
+    told = next(m for m in measures(findings, SCALED, doubt) if m.name == "capsule_distance")
     recess = findings.structure("anterior_recess")
     assert recess is not None
     assert told.spread == pytest.approx(0.4 * np.exp(2.0 * (1 - recess.confidence)))
-    assert all(m.spread is None for m in measure(findings, SCALED))
+    assert all(m.spread is None for m in measures(findings))
 
 
 def test_without_a_scale_there_are_no_millimetres_but_a_ratio():
     labels, points, view = straight_joint()
     findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
-    values = {m.name: m for m in measure(findings, Frame(GREY))}
+    values = {m.name: m for m in measures(findings, Frame(GREY))}
     assert values["capsule_distance"].value is None
     assert values["capsule_distance"].reason == NO_SCALE
     assert values["capsule_sagitta_ratio"].value is not None
@@ -58,7 +62,7 @@ def test_a_missing_neck_is_the_reason():
     labels, points, view = straight_joint()
     labels[labels == 8] = 0
     findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
-    assert {m.reason for m in measure(findings, SCALED)} == {"no femoral_neck in this frame"}
+    assert {m.reason for m in measures(findings)} == {"no femoral_neck in this frame"}
 
 
 @pytest.mark.parametrize(("seen_from", "measured"), [(110, True), (120, True), (145, False), (180, False)])
@@ -67,7 +71,7 @@ def test_a_fragment_of_the_neck_measures_nothing(seen_from, measured):
     labels, points, view = straight_joint()
     labels[150:158, 100:seen_from] = 0
     findings = find(maps_of(labels, view, points), UNMOVED, SPEC)
-    told = {m.name: m for m in measure(findings, SCALED)}["capsule_distance"]
+    told = {m.name: m for m in measures(findings)}["capsule_distance"]
     assert (told.value is not None) is measured
     assert measured or "does not reach" in (told.reason or "")
 
@@ -75,7 +79,7 @@ def test_a_fragment_of_the_neck_measures_nothing(seen_from, measured):
 def straight_distance(change):
     labels, points, view = straight_joint()
     change(labels)
-    return measure(find(maps_of(labels, view, points), UNMOVED, SPEC), SCALED)[0].value
+    return measures(find(maps_of(labels, view, points), UNMOVED, SPEC))[0].value
 
 
 def test_an_echo_of_the_neck_below_it_is_no_cortex():

@@ -47,7 +47,7 @@ def test_a_provider_that_fails_is_not_taken_for_a_broken_network(monkeypatch, tm
 
 
 def test_onnxruntime_may_not_fall_back_while_it_runs():
-    assert not Session(threads=1)._alone._enable_fallback
+    assert not Session(threads=1)._whole.alone._enable_fallback
 
 
 def test_openvino_is_told_the_threads(monkeypatch):

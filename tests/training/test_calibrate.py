@@ -50,7 +50,7 @@ def test_a_capsule_distance_errs_as_its_spread_says():
     errors = 0.3 * np.exp(2.5 * (1 - confidences)) * rng.standard_normal(4000)
     spread = fit_capsule_spread(tuple(measured(float(e), float(c)) for e, c in zip(errors, confidences, strict=True)))
     assert spread is not None
-    assert spread.at(1.0) == pytest.approx(0.3, rel=0.12)
+    assert spread.at(0.0) == pytest.approx(0.3, rel=0.12)
     assert spread.at(0.5) == pytest.approx(0.3 * np.exp(1.25), rel=0.12)
 
 
