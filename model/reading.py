@@ -20,7 +20,7 @@ from model.measure import CapsuleCurves, Measurement, capsule_curves, measure
 from model.preprocess import Box, Look, find_sector, look_at
 from model.runtime import Maps, Session
 from model.solar import Evidence, grade_frame
-from model.steps import CAREFUL, Answered, Prepared, Seen, graded_by_both, packs, taken_twice
+from model.steps import CAREFUL, Answered, Prepared, Seen, graded_along, graded_by_both, packs, taken_twice
 from model.strip import followed
 from model.targets import Target, targets
 from model.tracking import Track, continued, follow, steady_maps, steady_sector
@@ -177,17 +177,18 @@ class Reader:
     def _interpreted(self, seen: Seen) -> Reading:
         began = perf_counter() - seen.took_s
         findings, answered, near = seen.findings, seen.first, seen.near
+        spec = self._session.spec
         if near is not None:
-            spec = self._session.spec
             again = self._located(near.maps, near.look)
             if is_heard(findings, again):
                 findings = merged(findings, again, spec.centroid_spread)
                 answered = graded_by_both(answered, near, spec.gsus_of_two)
             answered = taken_twice(answered, near.took_s)
-        curves = followed(findings, answered.frame, self._session) if self._looks >= CAREFUL else None
-        if curves is not None:
-            answered = taken_twice(answered)
-        return self._told(answered, findings, began, curves)
+        along = followed(findings, answered.frame, self._session) if self._looks >= CAREFUL else None
+        if along is None or spec.strip is None:
+            return self._told(answered, findings, began)
+        answered = graded_along(taken_twice(answered), along.gsus, spec.strip)
+        return self._told(answered, findings, began, along.curves)
 
     def _told(
         self, answered: Answered, findings: Findings, began_s: float, curves: CapsuleCurves | None = None

@@ -19,7 +19,7 @@ from model.spec import (
     OUTPUT_NAMES,
     STRIP_INPUT,
     STRIP_KEY,
-    STRIP_OUTPUT,
+    STRIP_OUTPUTS,
     NetworkSpec,
     SpecError,
 )
@@ -72,6 +72,14 @@ class Maps:
     gsus: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Along:
+    """What the second network says of one strip: `edges` (2, 2, COLUMNS) and `gsus` (4,) as in model.spec."""
+
+    edges: NDArray[np.float32]
+    gsus: NDArray[np.float32]
+
+
 class Session:
     """A loaded network. `run` may be called from several threads at once.
 
@@ -111,15 +119,15 @@ class Session:
         outputs = self._whole.chosen(self.crowded).run(OUTPUT_NAMES, {INPUT_NAME: picture[None]})
         return Maps(*(output[0] for output in outputs))
 
-    def edges(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """A strip along the neck (model.strip) through the second network: `edges` as model.spec says, (2, 2, COLUMNS).
+    def run_along(self, strip: NDArray[np.uint8]) -> Along:
+        """A strip along the neck (model.strip) through the second network.
 
         Raises ValueError where the file holds none: `spec.strip` tells.
         """
         if self._strips is None:
             raise ValueError(f"{self.path.name} holds no network for strips: add one with `hipsono capsule attach`")
-        (told,) = self._strips.chosen(self.crowded).run((STRIP_OUTPUT,), {STRIP_INPUT: strip[None]})
-        return np.asarray(told[0], np.float32)
+        outputs = self._strips.chosen(self.crowded).run(STRIP_OUTPUTS, {STRIP_INPUT: strip[None]})
+        return Along(*(output[0] for output in outputs))
 
     def _second(self) -> bytes:
         """The second network's file, out of the first one's metadata."""

@@ -13,6 +13,7 @@ A file may hold a second network, for strips along the neck (model.strip), whole
 
     strip       uint8   (N, 176, 112)  grey, 0 beyond the picture
     edges       float32 (N, 2, 2, 112) of outer capsule and cortex the row in each column, and its SD in rows
+    gsus        float32 (N, 4)         probabilities of grades 0..3, not calibrated
 """
 
 import json
@@ -27,7 +28,7 @@ METADATA_KEY: Final = "hipsono.spec"
 INPUT_NAME: Final = "frame"
 STRIP_KEY: Final = "hipsono.strip"
 STRIP_INPUT: Final = "strip"
-STRIP_OUTPUT: Final = "edges"
+STRIP_OUTPUTS: Final = ("edges", "gsus")
 OUTPUT_NAMES: Final = ("labels", "structures", "landmarks", "view", "gsus")
 
 
@@ -89,10 +90,19 @@ class CapsuleSpread:
 
 @dataclass(frozen=True, slots=True)
 class StripSpec:
-    """What a reader must know of the network for strips: what it learnt from, and how far its distances err."""
+    """What a reader must know of the network for strips: what it learnt from, how far its distances err, and how much
+    its grade counts beside the first network's: probabilities are averaged by `gsus_share`, at a temperature of their
+    own.
+    """
 
     trained_on: str
     spread: CapsuleSpread | None = None
+    gsus_share: float = 0.0
+    gsus_temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.gsus_share <= 1 and self.gsus_temperature > 0):
+            raise SpecError(f"gsus_share is 0..1 and gsus_temperature positive, got {asdict(self)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,7 @@ class NetworkSpec:
             raw["temperatures"] = Temperatures(**raw["temperatures"])
             raw["capsule_spread"] = _spread(raw.get("capsule_spread"))
             if raw.get("strip") is not None:
-                raw["strip"] = StripSpec(raw["strip"]["trained_on"], _spread(raw["strip"]["spread"]))
+                raw["strip"] = StripSpec(**{**raw["strip"], "spread": _spread(raw["strip"]["spread"])})
             for field in ("structures", "landmarks", "views"):
                 raw[field] = tuple(raw[field])
             return cls(**raw)

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.findings import Findings
 from model.frame import Frame
 from model.preprocess import Box, Look
 from model.runtime import Maps
+from model.spec import StripSpec
 
 CAREFUL: Final = 2
 """Looks at a frame where nobody waits for it: archives, files, exams."""
@@ -52,10 +54,19 @@ def graded_by_both(first: Answered, near: Answered, temperature: float) -> Answe
     """The first look's answer with the mean of both looks' grade probabilities, at a temperature of its own: two looks
     that agree are surer than either.
     """
-    mean = (np.asarray(first.maps.gsus, np.float64) + near.maps.gsus) / 2
+    return _regraded(first, near.maps.gsus, 0.5, temperature)
+
+
+def graded_along(answered: Answered, gsus: NDArray[np.float32], strip: StripSpec) -> Answered:
+    """The answer with its grade probabilities averaged with those of a strip along the neck."""
+    return _regraded(answered, gsus, strip.gsus_share, strip.gsus_temperature)
+
+
+def _regraded(answered: Answered, gsus: NDArray[np.float32], share: float, temperature: float) -> Answered:
+    mean = (1 - share) * np.asarray(answered.maps.gsus, np.float64) + share * gsus
     sharpened = mean ** (1 / temperature)
-    gsus = np.asarray(sharpened / sharpened.sum(axis=-1, keepdims=True), np.float32)
-    return replace(first, maps=replace(first.maps, gsus=gsus))
+    told = np.asarray(sharpened / sharpened.sum(axis=-1, keepdims=True), np.float32)
+    return replace(answered, maps=replace(answered.maps, gsus=told))
 
 
 def taken_twice(answered: Answered, took_s: tuple[float, float] = (0.0, 0.0)) -> Answered:

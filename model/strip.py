@@ -59,18 +59,25 @@ class Edges:
     cortex_sd: NDArray[np.float32]
 
 
-def followed(findings: Findings, frame: Frame, session: Session) -> CapsuleCurves | None:
-    """The curves of a capsule followed along its neck; None where that cannot be, or the session has no network for
-    it.
-    """
+@dataclass(frozen=True, slots=True, eq=False)
+class Followed:
+    """A capsule that was followed along its neck: its curves in frame pixels, and probabilities (4,) of its grade."""
+
+    curves: CapsuleCurves
+    gsus: NDArray[np.float32]
+
+
+def followed(findings: Findings, frame: Frame, session: Session) -> Followed | None:
+    """The capsule followed along its neck; None where that cannot be, or the session has no network for it."""
     ends = ends_of(findings) if findings.view is View.LONGITUDINAL else None
     if session.spec.strip is None or ends is None or np.hypot(*(ends[1] - ends[0])) < _LEAST_PX:
         return None
     spacing = frame.spacing_at(*ends[0])
     strip = strip_over(ends, row_by_column(spacing))
-    edges = Edges(*session.edges(cut(frame.grey, strip)).reshape(4, COLUMNS))
+    told = session.run_along(cut(frame.grey, strip))
+    edges = Edges(*told.edges.reshape(4, COLUMNS))
     curves = curves_of(edges, strip, _spread(edges, ends, spacing, session.spec.strip.spread))
-    return None if isinstance(curves, str) else curves
+    return None if isinstance(curves, str) else Followed(curves, told.gsus)
 
 
 def row_by_column(spacing_mm: Spacing | None) -> float:

@@ -1,25 +1,36 @@
-"""EdgeNet: where cortex and outer capsule run in a strip along the neck (model.strip)."""
+"""EdgeNet: where cortex and outer capsule run in a strip along the neck (model.strip), and the grade of their shape."""
 
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.network.hipnet import THRESHOLDS
 from model.network.normalise import standardise
+from model.network.served import grade_probabilities
 from model.strip import EDGES, ROWS
 
 _WIDTHS: Final = (16, 32, 56, 88, 112)
 """Channels at half the strip's rows, and at each halving of rows and columns after that."""
 STRIDE: Final = 2
 """Strip rows of one row of the network's answer."""
+_PLACES: Final = 28
+"""Places along the neck whose edges the grade is told by."""
+
+
+class StripLogits(NamedTuple):
+    """Raw outputs: `edges` (N, E, ROWS / 2, COLUMNS) of the row in which each edge crosses each column; `gsus` (N, 3),
+    the grade's cumulative ones.
+    """
+
+    edges: Tensor
+    gsus: Tensor
 
 
 class EdgeNet(nn.Module):
-    """A small U-Net. Takes float (N, 1, ROWS, COLUMNS) grey levels 0..255, gives logits (N, E, ROWS / 2, COLUMNS) of
-    the row in which each edge crosses each column.
-    """
+    """A small U-Net. Takes float (N, 1, ROWS, COLUMNS) grey levels 0..255."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,29 +45,41 @@ class EdgeNet(nn.Module):
             nn.Sequential(*_conv(fine + deep, fine), *_conv(fine, fine)) for fine, deep in reversed(pairs)
         )
         self.edges = nn.Conv2d(first, len(EDGES), 1)
+        told = _WIDTHS[-1] + 2 * len(EDGES) * _PLACES
+        self.gsus = nn.Sequential(
+            nn.Linear(told, 64), nn.ReLU(inplace=True), nn.Dropout(0.1), nn.Linear(64, THRESHOLDS)
+        )
 
-    def forward(self, grey: Tensor) -> Tensor:
+    def forward(self, grey: Tensor) -> StripLogits:
         maps = [self.stem(standardise(grey))]
         for down in self.down:
             maps.append(down(maps[-1]))
         x = maps[-1]
         for up, skip in zip(self.up, reversed(maps[:-1]), strict=True):
             x = up(torch.cat([F.interpolate(x, size=skip.shape[2:], mode="nearest"), skip], dim=1))
-        told: Tensor = self.edges(x)
-        return told
+        edges = self.edges(x)
+        shape = _along_the_neck(edges.detach().float()).to(maps[-1].dtype)
+        return StripLogits(edges, self.gsus(torch.cat([maps[-1].mean(dim=(2, 3)), shape], dim=1)))
+
+
+def _along_the_neck(edges: Tensor) -> Tensor:
+    """What edges say of the capsule's shape: their rows and SDs, as shares of the strip, at a few places; (N, F)."""
+    mean, deviation = rows_of(edges)
+    told = torch.cat([mean / ROWS - 0.5, deviation / ROWS], dim=1)
+    return F.avg_pool1d(told, told.shape[2] // _PLACES).flatten(1)
 
 
 class ServedEdges(nn.Module):
-    """Strips uint8 (N, ROWS, COLUMNS) to float (N, E, 2, COLUMNS): each edge's row and its SD, in rows of the strip."""
+    """Strips uint8 (N, ROWS, COLUMNS) to what model.spec says of the second network, in its order."""
 
     def __init__(self, network: EdgeNet) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, strip: Tensor) -> Tensor:
+    def forward(self, strip: Tensor) -> tuple[Tensor, Tensor]:
         """`strip` uint8 (N, ROWS, COLUMNS)."""
-        mean, deviation = rows_of(self.network(strip.unsqueeze(1).to(torch.float32)))
-        return torch.stack([mean, deviation], dim=2)
+        logits = self.network(strip.unsqueeze(1).to(torch.float32))
+        return torch.stack(rows_of(logits.edges), dim=2), grade_probabilities(logits.gsus)
 
 
 def rows_of(logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from model.anatomy import View
 from model.findings import Findings, FoundLandmark
 from model.frame import Frame, whole_frame
 from model.geometry import perpendicular_span
+from model.runtime import Along
 from model.spec import CapsuleSpread, StripSpec
 from model.strip import COLUMNS, ROWS, Edges, column_at, curves_of, cut, followed, row_at, strip_over
 from tests.model.maps import SPEC
@@ -76,11 +77,11 @@ class Following:
     def __init__(self, sd=2.0, spread=CapsuleSpread(0.1, 1.0, 2.0)):
         self.spec = replace(SPEC, strip=StripSpec("nothing", spread))
         one = edges_at(0.25, sd)
-        self.told = np.stack([[one.outer, one.outer_sd], [one.cortex, one.cortex_sd]])
+        self.edges = np.stack([[one.outer, one.outer_sd], [one.cortex, one.cortex_sd]])
 
-    def edges(self, strip):
+    def run_along(self, strip):
         assert strip.shape == (ROWS, COLUMNS)
-        return self.told
+        return Along(self.edges, np.array([0.0, 0.0, 0.9, 0.1], np.float32))
 
 
 def hip(view=View.LONGITUDINAL, names=("head_neck_junction", "capsule_insertion")):
@@ -92,24 +93,26 @@ FRAME = Frame(np.zeros((256, 256), np.uint8), whole_frame(256, 256, (0.2, 0.2)))
 
 
 def test_a_followed_capsule_has_its_distance_and_a_doubt_in_millimetres():
-    curves = followed(hip(), FRAME, Following())
+    told = followed(hip(), FRAME, Following())
+    curves = told.curves
+    assert told.gsus.argmax() == 2
     distance, _ = perpendicular_span(0.2 * curves.cortex_xy, 0.2 * curves.outer_xy)
     assert distance == pytest.approx(5.0, rel=0.1)
     doubt_mm = 2.0 * 20 * 1.1 / ROWS
     assert curves.spread_mm == pytest.approx(0.1 * np.exp(doubt_mm))
-    assert followed(hip(), FRAME, Following(sd=9.0)).spread_mm > curves.spread_mm
+    assert followed(hip(), FRAME, Following(sd=9.0)).curves.spread_mm > curves.spread_mm
 
 
 def test_rows_farther_apart_than_columns_are_heeded():
     tall = Frame(np.zeros((256, 256), np.uint8), whole_frame(256, 256, (0.4, 0.2)))
-    curves = followed(hip(), tall, Following())
+    curves = followed(hip(), tall, Following()).curves
     distance, _ = perpendicular_span(curves.cortex_xy * [0.2, 0.4], curves.outer_xy * [0.2, 0.4])
     assert distance == pytest.approx(5.0, rel=0.1)
 
 
 def test_without_a_scale_a_followed_capsule_has_no_doubt_in_millimetres():
-    assert followed(hip(), Frame(FRAME.pixels), Following()).spread_mm is None
-    assert followed(hip(), FRAME, Following(spread=None)).spread_mm is None
+    assert followed(hip(), Frame(FRAME.pixels), Following()).curves.spread_mm is None
+    assert followed(hip(), FRAME, Following(spread=None)).curves.spread_mm is None
 
 
 def test_nothing_is_followed_elsewhere_or_without_both_ends():

@@ -19,6 +19,7 @@ from model.spec import METADATA_KEY, STRIP_KEY, SpecError
 from model.strip import COLUMNS, ROWS, column_at, row_at, strip_over
 from training.capsule import learn as learning
 from training.capsule.attach import attach
+from training.capsule.calibrate import fit_share
 from training.capsule.learn import CapsuleRecipe, edge_loss, learn, load_capsule_recipe, load_edges
 from training.capsule.strips import batches, edges_of, places, plain_batches
 from training.run_folder import LAST, Sources
@@ -134,6 +135,21 @@ def test_a_bad_recipe_is_refused_by_name(tmp_path, text, said):
         load_capsule_recipe(path)
 
 
+@pytest.mark.parametrize(("right", "least", "most"), [((0.9, 0.4), 0.0, 0.3), ((0.4, 0.9), 0.7, 1.0)])
+def test_the_grade_is_rather_the_surer_networks(right, least, most):
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 4, 400)
+
+    def told(often):
+        best = np.where(rng.random(400) < often, truth, (truth + 1) % 4)
+        return np.eye(4)[best] * (often - 0.05) + (1.05 - often) / 4
+
+    share, temperature = fit_share(told(right[0]), told(right[1]), truth)
+    assert least <= share <= most
+    assert 0.3 <= temperature <= 3
+    assert fit_share(np.eye(4)[:2], np.eye(4)[:2], np.array([0, 1])) == (0.0, 1.0)
+
+
 def test_a_file_with_it_follows_capsules_and_says_so(hips, followed, tmp_path):
     plain = Session()
     model = tmp_path / "both.onnx"
@@ -171,9 +187,10 @@ def test_a_file_without_it_says_how_to_come_by_it(tmp_path):
     onnx.helper.set_model_props(graph, {METADATA_KEY: plain.to_json()})
     onnx.save(graph, tmp_path / "plain.onnx")
     with pytest.raises(ValueError, match="capsule attach"):
-        Session(tmp_path / "plain.onnx").edges(np.zeros((ROWS, COLUMNS), np.uint8))
+        Session(tmp_path / "plain.onnx").run_along(np.zeros((ROWS, COLUMNS), np.uint8))
 
 
 def test_the_network_takes_strips_of_one_size():
     told = EdgeNet().eval()(torch.zeros(2, 1, ROWS, COLUMNS))
-    assert told.shape == (2, 2, ROWS // 2, COLUMNS)
+    assert told.edges.shape == (2, 2, ROWS // 2, COLUMNS)
+    assert told.gsus.shape == (2, 3)

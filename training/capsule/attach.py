@@ -11,34 +11,28 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 
-from datasets.sample import Sample
 from datasets.split import read_split
 from datasets.store import Store, open_store
 from datasets.whole import write_whole
-from model.measure import measured
 from model.network.edges import EdgeNet, ServedEdges
-from model.reading import Reader
 from model.runtime import Session
-from model.spec import METADATA_KEY, STRIP_INPUT, STRIP_KEY, STRIP_OUTPUT, CapsuleSpread, NetworkSpec, StripSpec
-from model.steps import CAREFUL
+from model.spec import METADATA_KEY, STRIP_INPUT, STRIP_KEY, STRIP_OUTPUTS, NetworkSpec, StripSpec
 from model.strip import COLUMNS, ROWS
-from training.calibrate import fit_spread
+from training.capsule.calibrate import fitted
 from training.capsule.learn import load_edges
 from training.capsule.strips import places
 from training.export import OPSET, ParityError
 from training.half import keep_in_half
 from training.run_folder import SPLIT, Sources
 
-_TOLERANCE_ROWS: Final = 0.1
-_AS_DOUBTED: Final = CapsuleSpread(1.0, 1.0, 1e6)
-"""Tells a doubt as its exponential, so that the doubt can be had back from a reading."""
+_TOLERANCES: Final = (0.1, 0.01)
+"""Rows, and probabilities, by which weights in half precision may differ."""
 
 
 def attach(model: Path, run: Path, out: Path, name: str = "") -> None:
-    """Writes the model's file once more with the run's best network in it, in half precision, its distances' SD fitted
-    on the run's calibration split as this model reads it. The file calls itself `name`, NAME or NAME:VERSION; without
+    """Writes the model's file once more with the run's best network in it, in half precision, calibrated on the run's
+    calibration split as this model reads it. The file calls itself `name`, NAME or NAME:VERSION; without
     it as the model does.
 
     Raises ValueError where the run is unfinished or its data set is gone, SpecError where the model cannot be served,
@@ -47,15 +41,18 @@ def attach(model: Path, run: Path, out: Path, name: str = "") -> None:
     sources = Sources.of(run)
     store = open_store(sources.data)
     rows = [place.row for place in places(store, read_split(run / SPLIT, store).calibration)]
-    strip = StripSpec(_learnt_from(run, sources, store), _AS_DOUBTED)
+    spec, learnt_from = _spec_of(model, name), _learnt_from(run, sources, store)
     with tempfile.TemporaryDirectory() as folder:
-        second = Path(folder) / "edges.onnx"
+        second = Path(folder) / "strips.onnx"
         write_edges(load_edges(run), second)
-        doubting = Path(folder) / "doubting.onnx"
-        _join(model, second, replace(_spec_of(model, name), strip=strip), doubting)
-        spread = _fit(Session(doubting), [store.sample(row) for row in rows])
-        _join(model, second, replace(_spec_of(model, name), strip=replace(strip, spread=spread)), out)
-    sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {spread}, of {len(rows)} calibration frames\n")
+
+        def joined(strip: StripSpec, path: Path = Path(folder) / "open.onnx") -> Session:
+            _join(model, second, replace(spec, strip=strip), path)
+            return Session(path)
+
+        strip = fitted(joined, StripSpec(learnt_from), [store.sample(row) for row in rows])
+        joined(strip, out)
+    sys.stderr.write(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {strip}, of {len(rows)} calibration frames\n")
 
 
 def write_edges(network: EdgeNet, out: Path) -> None:
@@ -66,20 +63,21 @@ def write_edges(network: EdgeNet, out: Path) -> None:
         (torch.zeros(2, ROWS, COLUMNS, dtype=torch.uint8),),
         str(out),
         input_names=[STRIP_INPUT],
-        output_names=[STRIP_OUTPUT],
-        dynamic_axes={STRIP_INPUT: {0: "n"}, STRIP_OUTPUT: {0: "n"}},
+        output_names=list(STRIP_OUTPUTS),
+        dynamic_axes={name: {0: "n"} for name in (STRIP_INPUT, *STRIP_OUTPUTS)},
         opset_version=OPSET,
         dynamo=False,
     )
     keep_in_half(out)
     pictures = np.random.default_rng(0).integers(0, 256, (4, ROWS, COLUMNS)).astype(np.uint8)
-    told = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"]).run(
-        None, {STRIP_INPUT: pictures}
-    )[0]
+    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
     with torch.no_grad():
-        off = float(np.abs(told - served(torch.from_numpy(pictures)).numpy()).max())
-    if not off < _TOLERANCE_ROWS:
-        raise ParityError(f"edges differ by {off:.2g} rows between torch and onnxruntime")
+        expected = served(torch.from_numpy(pictures))
+    for name, there, tolerance in zip(STRIP_OUTPUTS, expected, _TOLERANCES, strict=True):
+        (here,) = session.run([name], {STRIP_INPUT: pictures})
+        off = float(np.abs(here - there.numpy()).max())
+        if not off < tolerance:
+            raise ParityError(f"{name} differs by {off:.2g} between torch and onnxruntime, more than {tolerance}")
 
 
 def _spec_of(model: Path, name: str) -> NetworkSpec:
@@ -94,17 +92,6 @@ def _join(model: Path, second: Path, spec: NetworkSpec, out: Path) -> None:
     held = base64.b64encode(second.read_bytes()).decode()
     onnx.helper.set_model_props(graph, {METADATA_KEY: spec.to_json(), STRIP_KEY: held})
     write_whole(out, graph.SerializeToString())
-
-
-def _fit(session: Session, samples: list[Sample]) -> CapsuleSpread | None:
-    reader = Reader(session, looks=CAREFUL)
-    told: list[tuple[float, float]] = []
-    for sample in samples:
-        distance, truth = measured(reader.read(sample.frame).measurements, "capsule_distance"), sample.truth
-        if distance and distance.value and distance.spread and truth.capsule_distance_mm is not None:
-            told.append((abs(distance.value - truth.capsule_distance_mm), float(np.log(distance.spread))))
-    pairs: NDArray[np.float64] = np.array(told).reshape(-1, 2)
-    return fit_spread(pairs)
 
 
 def _learnt_from(run: Path, sources: Sources, store: Store) -> str:

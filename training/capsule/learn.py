@@ -14,14 +14,17 @@ from torch.optim.lr_scheduler import OneCycleLR
 from datasets.split import read_split, split_patients, write_split
 from datasets.store import open_store
 from datasets.whole import write_whole
-from model.network.edges import EdgeNet, row_centres, rows_of
+from model.network.edges import EdgeNet, StripLogits, row_centres, rows_of
+from model.network.served import grade_probabilities
 from training.capsule.strips import Place, Strips, batches, places, plain_batches
 from training.device import channels_last, find_device, keep_freed_memory, precision
+from training.losses import ordinal_loss
 from training.progress import say
 from training.run_folder import BEST, LAST, RECIPE, SOURCES, SPLIT, Sources, save_whole
 
 _FRACTIONS: Final = (0.9, 0.05, 0.05)
 _BLUR_ROWS: Final = 2.0
+_GRADE_WEIGHT: Final = 0.3
 _NEAR_WEIGHT: Final = 0.1
 """Beside the likelihood of the true row, the distance of the expected one from it counts by so much a row."""
 
@@ -44,13 +47,16 @@ class CapsuleRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One epoch: the losses, and how many rows of the strip the edges are off in the mean of the validation split."""
+    """One epoch: the losses, and of the validation split how many rows of the strip the edges are off in the mean, and
+    the share of grades told exactly.
+    """
 
     epoch: int
     train_loss: float
     validation_loss: float
     outer_rows: float
     cortex_rows: float
+    gsus_exact: float
     minutes: float
 
 
@@ -121,7 +127,8 @@ class _State:
         say(
             f"epoch {figures.epoch + 1}/{self.recipe.epochs}: "
             f"loss {figures.train_loss:.3f} / {figures.validation_loss:.3f}, "
-            f"capsule {figures.outer_rows:.2f} and cortex {figures.cortex_rows:.2f} rows off, {figures.minutes:.1f} min"
+            f"capsule {figures.outer_rows:.2f} and cortex {figures.cortex_rows:.2f} rows off, "
+            f"grade {figures.gsus_exact:.3f}, {figures.minutes:.1f} min"
         )
 
     def keep(self, path: Path) -> None:
@@ -139,6 +146,7 @@ class _State:
 
 def _epoch(state: _State, seen: tuple[Place, ...], held_back: tuple[Place, ...]) -> Figures:
     recipe, began = state.recipe, time.monotonic()
+    torch.manual_seed(recipe.seed * 10_007 + len(state.history))
     state.network.train()
     losses = [_step(state, batch) for batch in batches(seen, recipe.batch_size, (recipe.seed, len(state.history)))]
     validation, off = _validate(state, held_back)
@@ -148,9 +156,10 @@ def _epoch(state: _State, seen: tuple[Place, ...], held_back: tuple[Place, ...])
 
 
 def _step(state: _State, batch: Strips) -> float:
+    seen = batch.to(state.place)
     with precision(state.place):
-        logits = state.network(channels_last(batch.pictures.to(state.place)))
-    loss = edge_loss(logits.float(), batch.rows.to(state.place))
+        logits = state.network(channels_last(seen.pictures))
+    loss = total_loss(logits, seen)
     if not torch.isfinite(loss):
         raise ValueError("the loss is no number: lower learning_rate in the recipe")
     state.optimiser.zero_grad(set_to_none=True)
@@ -161,16 +170,25 @@ def _step(state: _State, batch: Strips) -> float:
     return float(loss.detach())
 
 
-def _validate(state: _State, held_back: tuple[Place, ...]) -> tuple[float, tuple[float, float]]:
+def _validate(state: _State, held_back: tuple[Place, ...]) -> tuple[float, tuple[float, float, float]]:
     state.network.eval()
-    losses, misses = [], []
+    losses, misses, right = [], [], []
     with torch.no_grad():
         for batch in plain_batches(held_back, state.recipe.batch_size):
-            logits = state.network(channels_last(batch.pictures.to(state.place))).cpu()
-            losses.append(float(edge_loss(logits, batch.rows)) * len(batch.rows))
-            misses.append((rows_of(logits)[0] - batch.rows).abs())
-    off = torch.cat(misses).nanmean(dim=(0, 2))
-    return sum(losses) / len(held_back), (float(off[0]), float(off[1]))
+            seen = batch.to(state.place)
+            logits = state.network(channels_last(seen.pictures))
+            losses.append(float(total_loss(logits, seen)) * len(seen.rows))
+            misses.append((rows_of(logits.edges)[0] - seen.rows).abs().cpu())
+            known = seen.gsus >= 0
+            right.append((grade_probabilities(logits.gsus).argmax(dim=1) == seen.gsus)[known].float().cpu())
+    off, exact = torch.cat(misses).nanmean(dim=(0, 2)), torch.cat(right)
+    grades = float(exact.mean()) if len(exact) else 0.0
+    return sum(losses) / len(held_back), (float(off[0]), float(off[1]), grades)
+
+
+def total_loss(logits: StripLogits, seen: Strips) -> Tensor:
+    """Edges and grade."""
+    return edge_loss(logits.edges.float(), seen.rows) + _GRADE_WEIGHT * ordinal_loss(logits.gsus.float(), seen.gsus)
 
 
 def edge_loss(logits: Tensor, rows: Tensor) -> Tensor:

@@ -36,10 +36,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Strips:
-    """Strips (N, 1, ROWS, COLUMNS) float 0..255, and the rows (N, E, COLUMNS) of their edges, NaN where not told."""
+    """Strips (N, 1, ROWS, COLUMNS) float 0..255, the rows (N, E, COLUMNS) of their edges, NaN where not told, and the
+    capsules' grades (N,), -1 unknown.
+    """
 
     pictures: torch.Tensor
     rows: torch.Tensor
+    gsus: torch.Tensor
+
+    def to(self, device: torch.device) -> "Strips":
+        return Strips(self.pictures.to(device), self.rows.to(device), self.gsus.to(device))
 
 
 def places(store: Store, rows: tuple[int, ...]) -> tuple[Place, ...]:
@@ -82,7 +88,9 @@ def _made(groups: list[list[_Drawn]]) -> Iterator[Strips]:
 
 def _batch(group: list[_Drawn]) -> Strips:
     pictures, rows = zip(*(_strip(place, rng) for place, rng in group), strict=True)
-    return Strips(torch.from_numpy(np.stack(pictures))[:, None].float(), torch.from_numpy(np.stack(rows)).float())
+    grades = [place.store.records[place.row].gsus for place, _ in group]
+    gsus = torch.tensor([-1 if grade is None else grade for grade in grades])
+    return Strips(torch.from_numpy(np.stack(pictures))[:, None].float(), torch.from_numpy(np.stack(rows)).float(), gsus)
 
 
 def _strip(place: Place, rng: Generator | None) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
