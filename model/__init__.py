@@ -15,6 +15,7 @@ findings    structures and landmarks in frame pixels, or why there are none
 colour      what of a picture's colour is flow, beside tint and drawn graphics
 doppler     whether a picture shows Doppler, and its flow within the recess
 closer      a second look at what was found, from nearer by
+strip       a capsule followed along its neck, at the frame's own resolution
 measure     millimetres and ratios, each a value or the reason why not
 grade       SOLAR rules as versioned data
 solar       all grades of one frame

@@ -97,19 +97,11 @@ def capsule_curves(findings: Findings, doubt: CapsuleSpread | None = None) -> Ca
         return "anterior_recess and femoral_neck do not overlap between the head-neck junction and the insertion"
     if _gap(cortex, ends) > _REACH:
         return "the femoral neck's outline does not reach from the head-neck junction to the insertion"
-    return between_landmarks(cortex, outer, ends, doubt.at(1 - recess.confidence) if doubt else None)
-
-
-def between_landmarks(
-    cortex_xy: Points, outer_xy: Points, ends_xy: Points, spread_mm: float | None
-) -> CapsuleCurves | str:
-    """The curves of a cortex and an outer edge (N, 2), both from left to right, between two landmarks (2, 2): head-neck
-    junction and insertion; or the reason why there are none.
-    """
-    outer = _from_above_junction(outer_xy, cortex_xy, ends_xy)
+    outer = _from_above_junction(outer, cortex, ends)
     if outer is None:
         return "the capsule does not reach over the femoral neck"
-    return CapsuleCurves(_cubic(cortex_xy), _cubic(outer), spread_mm)
+    spread = doubt.at(1 - recess.confidence) if doubt else None
+    return CapsuleCurves(smoothed(cortex, 3), smoothed(outer, 3), spread)
 
 
 def _gap(cortex_xy: Points, ends_xy: Points) -> float:
@@ -185,15 +177,15 @@ def _capsule_distance(curves: CapsuleCurves, frame: Frame) -> Measurement:
     return Measurement("capsule_distance", distance, "mm", ends / scale, spread=curves.spread_mm)
 
 
-def _cubic(curve_xy: Points) -> Points:
-    """A curve as a cubic of its length: the largest distance along the normals of a wobbling outline would overstate,
-    and so would the height of one bump over its chord.
+def smoothed(curve_xy: Points, degree: int) -> Points:
+    """A curve as a polynomial of its length: the largest distance along the normals of a wobbling outline would
+    overstate, and so would the height of one bump over its chord.
 
     On 58 phantoms a smooth cortex took the bias of the capsule distance from +0.88 to +0.34 mm and its SD from 0.99 to
     0.72 mm; on 521 a smooth capsule told the measured shape right in 85 % instead of 78 %.
     """
     points = resample(curve_xy, _STEP_PX)
-    basis, _ = np.linalg.qr(np.vander(np.linspace(-1, 1, len(points)), 4))
+    basis, _ = np.linalg.qr(np.vander(np.linspace(-1, 1, len(points)), degree + 1))
     return np.asarray(basis @ (basis.T @ points))
 
 

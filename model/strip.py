@@ -17,7 +17,7 @@ from model.anatomy import View
 from model.findings import Findings
 from model.frame import Frame, Spacing
 from model.geometry import Points
-from model.measure import CapsuleCurves, between_landmarks
+from model.measure import CapsuleCurves, smoothed
 from model.runtime import Session
 from model.spec import CapsuleSpread
 
@@ -28,9 +28,12 @@ EDGES: Final = ("outer", "cortex")
 _ALONG: Final = (-0.25, 1.15)
 _UP: Final = (0.9, -0.2)
 """A strip's ends along the neck and its top and bottom, as shares of the neck's length from the junction."""
-_OVER_HEAD: Final = -0.2
-"""How far beyond the junction the capsule is followed: the perpendicular over the junction may lean so far."""
 _LEAST_PX: Final = 8.0
+"""Of a shorter neck there is nothing to follow."""
+_LOST_ROWS: Final = 12.0
+"""A capsule of a larger SD in the mean was not seen: an infant's may stand off by more than its neck is long, beyond
+the strip. Of 521 phantoms one had 26 rows, one 19, all others less than 9.
+"""
 _ENDS: Final = ("head_neck_junction", "capsule_insertion")
 
 
@@ -76,8 +79,10 @@ def followed(findings: Findings, frame: Frame, session: Session) -> Followed | N
     strip = strip_over(ends, row_by_column(spacing))
     told = session.run_along(cut(frame.grey, strip))
     edges = Edges(*told.edges.reshape(4, COLUMNS))
+    if _over(edges.outer_sd).mean() > _LOST_ROWS:
+        return None
     curves = curves_of(edges, strip, _spread(edges, ends, spacing, session.spec.strip.spread))
-    return None if isinstance(curves, str) else Followed(curves, told.gsus)
+    return Followed(curves, told.gsus)
 
 
 def row_by_column(spacing_mm: Spacing | None) -> float:
@@ -127,18 +132,26 @@ def cut(picture: NDArray[np.uint8], strip: Strip) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(seen, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def curves_of(edges: Edges, strip: Strip, spread_mm: float | None = None) -> CapsuleCurves | str:
-    """The curves that a capsule is measured between, in frame pixels; or the reason why they cannot be drawn."""
-    ends = [[column, np.interp(column, np.arange(COLUMNS), edges.cortex)] for column in map(column_at, (0.0, 1.0))]
-    cortex, outer = _between(edges.cortex, 0.0, strip), _between(edges.outer, _OVER_HEAD, strip)
-    return between_landmarks(cortex, outer, strip.to_frame(np.array(ends)), spread_mm)
+def curves_of(edges: Edges, strip: Strip, spread_mm: float | None = None) -> CapsuleCurves:
+    """The curves that a capsule is measured between, in frame pixels, from the junction to the insertion.
+
+    The outer one begins over the junction, at a right angle to the line to the insertion. On 500 phantoms a quartic
+    cortex left an SD of 0.20 mm of the capsule's distance where a cubic left 0.24 (0.14 and 0.22 of the true edges).
+    """
+    return CapsuleCurves(
+        smoothed(_over_neck(edges.cortex, strip), 4), smoothed(_over_neck(edges.outer, strip), 3), spread_mm
+    )
 
 
-def _between(rows: NDArray[np.float32], first: float, strip: Strip) -> Points:
-    """An edge from that place along the neck to the insertion, in frame pixels, left to right."""
-    columns = np.arange(int(np.ceil(column_at(first))), int(column_at(1.0)) + 1)
-    points = strip.to_frame(np.stack([columns, rows[columns]], axis=1))
-    return points[np.argsort(points[:, 0])]
+def _over_neck(rows: NDArray[np.float32], strip: Strip) -> Points:
+    """An edge from junction to insertion, in frame pixels."""
+    columns = np.linspace(column_at(0.0), column_at(1.0), COLUMNS)
+    return strip.to_frame(np.stack([columns, np.interp(columns, np.arange(COLUMNS), rows)], axis=1))
+
+
+def _over(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is told of the columns over the neck."""
+    return rows[int(np.ceil(column_at(0.0))) : int(column_at(1.0)) + 1]
 
 
 def _spread(edges: Edges, ends_xy: Points, spacing_mm: Spacing | None, spread: CapsuleSpread | None) -> float | None:
@@ -147,5 +160,4 @@ def _spread(edges: Edges, ends_xy: Points, spacing_mm: Spacing | None, spread: C
         return None
     neck_mm = float(np.hypot(*((ends_xy[1] - ends_xy[0]) * [spacing_mm[1], spacing_mm[0]])))
     mm_a_row = neck_mm * (_UP[0] - _UP[1]) / ROWS
-    over_neck = edges.outer_sd[int(column_at(0.0)) : int(column_at(1.0))]
-    return spread.at(float(over_neck.mean()) * mm_a_row)
+    return spread.at(float(_over(edges.outer_sd).mean()) * mm_a_row)

@@ -17,6 +17,7 @@ progress    curves and log of a run
 blend       runs averaged weight by weight
 calibrate   temperatures on a split of their own; abstain the thresholds
 export      a run's best network, or two runs' mean, as one self-contained ONNX file; quantise the same in INT8
+capsule/    the second network, that follows a capsule along the neck: learnt, calibrated, put into a file
 half        a file's weights in half precision
 evaluate    how well a network reads a data set, through the same Reader that serves; evaluation/ its figures and report
 comparison  networks beside one another, by amount, size and part

@@ -61,6 +61,11 @@ def test_grade_and_capsule(seen):
     assert seen.capsule.within_spread > 0.85
 
 
+def test_a_capsule_that_is_followed_is_measured_far_better(by_looks):
+    outlined, along = (max(map(abs, by_looks[looks].capsule.limits_mm)) for looks in (1, 2))
+    assert along < 0.7 * outlined
+
+
 def test_only_a_capsule_told_as_unsure_is_far_off_in_two_looks(by_looks):
     """One of the phantoms has a needle along its capsule, which is taken for it."""
     sure = [s for s in by_looks[2].scores if (s.told_distance_spread_mm or 9) < 2 and s.distance_mm is not None]

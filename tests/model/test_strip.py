@@ -118,6 +118,7 @@ def test_without_a_scale_a_followed_capsule_has_no_doubt_in_millimetres():
 def test_nothing_is_followed_elsewhere_or_without_both_ends():
     assert followed(hip(View.ILIOPECTINEAL), FRAME, Following()) is None
     assert followed(hip(names=("capsule_insertion",)), FRAME, Following()) is None
+    assert followed(hip(), FRAME, Following(sd=14.0)) is None, "it was not seen"
     without = Following()
     without.spec = SPEC
     assert followed(hip(), FRAME, without) is None
