@@ -64,7 +64,7 @@ starter-model: $(DEV)/.done  ## phantoms, training, export, evaluation: the mode
 	$(BIN)/hipsono export runs/starter7 --half --name starter:7 -o runs/starter7/network.onnx
 	$(follow_capsules)
 	$(BIN)/hipsono capsule attach runs/starter7/network.onnx runs/capsule --name starter:8 -o model/weights/starter.onnx
-	$(call phantoms,data/exam,2000,3100000)
+	$(call phantoms,data/exam,2000,3200000)
 	$(BIN)/hipsono evaluate model/weights/starter.onnx --data data/exam -o runs/starter8/report
 
 # folder, count, first seed, options: phantoms; a folder that an interrupted run left without its last file is begun again
@@ -112,7 +112,7 @@ define two_teachers
 	$(call averaged,runs/lite-half,runs/lite=0.5 runs/lite0-on=0.5)
 endef
 
-# the network that follows capsules: an hour
+# the network that follows capsules: three quarters of an hour
 define follow_capsules
 	$(call phantoms,data/hips,6000,130000,--view anterior_longitudinal)
 	$(call phantoms,data/hips-more,6000,136000,--view anterior_longitudinal)
