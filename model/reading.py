@@ -196,8 +196,8 @@ class Reader:
         """What was found, measured, graded and put into one value; measured between the outlines without `curves`."""
         frame, look = answered.frame, answered.look
         preprocess_s, network_s = answered.took_s
-        outlined = capsule_curves(findings, self._session.spec.capsule_spread)
-        measurements = measure(findings, frame, outlined if curves is None or isinstance(outlined, str) else curves)
+        outlined = curves or capsule_curves(findings, self._session.spec.capsule_spread)
+        measurements = measure(findings, frame, outlined)
         learned = Learned(answered.maps.gsus, self._session.spec.thresholds.grade)
         solar = grade_frame(frame, look.sector, Evidence(findings, measurements, learned), self._rules)
         aims, no_aim = targets(findings, frame)

@@ -34,6 +34,7 @@ _LOST_ROWS: Final = 12.0
 """A capsule of a larger SD in the mean was not seen: an infant's may stand off by more than its neck is long, beyond
 the strip. Of 521 phantoms one had 26 rows, one 19, all others less than 9.
 """
+_NEEDED: Final = ("anterior_recess", "femoral_neck")
 _ENDS: Final = ("head_neck_junction", "capsule_insertion")
 
 
@@ -72,7 +73,8 @@ class Followed:
 
 def followed(findings: Findings, frame: Frame, session: Session) -> Followed | None:
     """The capsule followed along its neck; None where that cannot be, or the session has no network for it."""
-    ends = ends_of(findings) if findings.view is View.LONGITUDINAL else None
+    seen = findings.view is View.LONGITUDINAL and all(findings.structure(name) for name in _NEEDED)
+    ends = ends_of(findings) if seen else None
     if session.spec.strip is None or ends is None or np.hypot(*(ends[1] - ends[0])) < _LEAST_PX:
         return None
     spacing = frame.spacing_at(*ends[0])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.anatomy import View
-from model.findings import Findings, FoundLandmark
+from model.anatomy import View, structure
+from model.findings import Findings, FoundLandmark, FoundStructure
 from model.frame import Frame, whole_frame
 from model.geometry import perpendicular_span
 from model.runtime import Along
@@ -86,7 +86,9 @@ class Following:
 
 def hip(view=View.LONGITUDINAL, names=("head_neck_junction", "capsule_insertion")):
     at = {"head_neck_junction": (60.0, 180.0), "capsule_insertion": (160.0, 180.0)}
-    return Findings(view, 1.0, (0.0,) * 4, (), tuple(FoundLandmark(n, *at[n], 1.0, 1.0) for n in names))
+    outline = np.array([[60.0, 180.0], [110.0, 150.0], [160.0, 180.0]])
+    found = tuple(FoundStructure(structure(n), 1.0, (outline,), 900.0) for n in ("femoral_neck", "anterior_recess"))
+    return Findings(view, 1.0, (0.0,) * 4, found, tuple(FoundLandmark(n, *at[n], 1.0, 1.0) for n in names))
 
 
 FRAME = Frame(np.zeros((256, 256), np.uint8), whole_frame(256, 256, (0.2, 0.2)))
@@ -118,6 +120,7 @@ def test_without_a_scale_a_followed_capsule_has_no_doubt_in_millimetres():
 def test_nothing_is_followed_elsewhere_or_without_both_ends():
     assert followed(hip(View.ILIOPECTINEAL), FRAME, Following()) is None
     assert followed(hip(names=("capsule_insertion",)), FRAME, Following()) is None
+    assert followed(replace(hip(), structures=hip().structures[:1]), FRAME, Following()) is None
     assert followed(hip(), FRAME, Following(sd=14.0)) is None, "it was not seen"
     without = Following()
     without.spec = SPEC
