@@ -184,11 +184,13 @@ class Reader:
                 findings = merged(findings, again, spec.centroid_spread)
                 answered = graded_by_both(answered, near, spec.gsus_of_two)
             answered = taken_twice(answered, near.took_s)
+        looked = perf_counter()
         along = followed(findings, answered.frame, self._session) if self._looks >= CAREFUL else None
         if along is None or spec.strip is None:
             return self._told(answered, findings, began)
-        answered = graded_along(taken_twice(answered), along.gsus, spec.strip)
-        return self._told(answered, findings, began, along.curves)
+        took_s = perf_counter() - looked
+        answered = graded_along(taken_twice(answered, (0.0, took_s)), along.gsus, spec.strip)
+        return self._told(answered, findings, began + took_s, along.curves)
 
     def _told(
         self, answered: Answered, findings: Findings, began_s: float, curves: CapsuleCurves | None = None
