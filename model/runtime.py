@@ -131,7 +131,9 @@ class Session:
 
     def _second(self) -> bytes:
         """The second network's file, out of the first one's metadata."""
-        held = self._whole.alone.get_modelmeta().custom_metadata_map.get(STRIP_KEY, "")
+        held = self._whole.alone.get_modelmeta().custom_metadata_map.get(STRIP_KEY)
+        if held is None:
+            raise SpecError(f"{self.path.name} lacks the network for strips that its spec tells of: export it again")
         try:
             return base64.b64decode(held, validate=True)
         except ValueError as error:

@@ -22,7 +22,7 @@ from training.feed import Batch, Example, Mix, batches, load_examples, plain_bat
 from training.losses import total_loss
 from training.progress import EpochFigures, say, write_progress
 from training.recipe import Recipe
-from training.run_folder import BEST, LAST, SOURCES, SPLIT, Sources, hold_recipe, save_whole
+from training.run_folder import BEST, LAST, SOURCES, SPLIT, Sources, hold_recipe, open_folder, save_whole
 from training.run_state import RunState, begin, keep, take_up
 from training.teacher import agreement_loss, load_teacher
 
@@ -38,10 +38,7 @@ def train(recipe: Recipe, sources: Sources, run: Path, *, resume: bool = False, 
     """
     place = find_device(device)
     keep_freed_memory()
-    run.mkdir(parents=True, exist_ok=True)
-    begun = (run / LAST).exists()
-    if begun and not resume:
-        raise ValueError(f"{run} holds a run already: go on with --resume, or give another folder")
+    begun = open_folder(run, resume=resume)
     hold_recipe(recipe, run)
     (run / SOURCES).write_text(sources.to_json())
     store = open_store(sources.data)

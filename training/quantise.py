@@ -32,7 +32,10 @@ class _Frames(CalibrationDataReader):  # type: ignore[misc]
 
 
 def quantise(source: Path, pictures: Iterator[NDArray[np.uint8]], out: Path) -> None:
-    """Writes the INT8 file of a network; `pictures` are letterboxed inputs (H, W) uint8. Its name tells what it is."""
+    """Writes the INT8 file of a network; `pictures` are letterboxed inputs (H, W) uint8. Its name tells what it is.
+
+    A second network, for strips along the neck, stays as it is.
+    """
     spec = Session(source).spec
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -50,8 +53,10 @@ def quantise(source: Path, pictures: Iterator[NDArray[np.uint8]], out: Path) -> 
             nodes_to_quantize=convolutions,
         )
         graph = onnx.load(str(partial))
+        held = {one.key: one.value for one in onnx.load(str(source)).metadata_props}
+        named = {METADATA_KEY: replace(spec, name=f"{spec.name}-int8").to_json()}
         del graph.metadata_props[:]
-        onnx.helper.set_model_props(graph, {METADATA_KEY: replace(spec, name=f"{spec.name}-int8").to_json()})
+        onnx.helper.set_model_props(graph, held | named)
         onnx.save(graph, str(partial))
         Session(partial)
         partial.replace(out)

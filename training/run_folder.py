@@ -65,6 +65,17 @@ def load_run(run: Path) -> tuple[Recipe, torch.nn.Module]:
     return recipe, network.eval()
 
 
+def open_folder(run: Path, *, resume: bool) -> bool:
+    """Makes a run's folder, and tells whether a run was begun in it. Raises ValueError where one was that is not to be
+    gone on with.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    begun = (run / LAST).exists()
+    if begun and not resume:
+        raise ValueError(f"{run} holds a run already: go on with --resume, or give another folder")
+    return begun
+
+
 def hold_recipe(recipe: Recipe, run: Path) -> None:
     """Writes the recipe down. Raises ValueError where the folder was begun with another."""
     path = run / RECIPE

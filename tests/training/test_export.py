@@ -16,6 +16,7 @@ from model.network.served import ServedNetwork
 from model.reading import Reader
 from model.runtime import STARTER, Session
 from model.spec import METADATA_KEY, SpecError, Temperatures
+from model.strip import COLUMNS, ROWS
 from training import loop
 from training.evaluate import evaluate
 from training.export import ParityError, check_parity, export, export_int8, untrained, write_network
@@ -118,6 +119,8 @@ def test_the_served_network_says_nearly_the_same_in_int8(data, tmp_path):
     answers = [(plain.run(picture), small.run(picture)) for picture in pictures[:12]]
     assert np.mean([one.labels == other.labels for one, other in answers]) > 0.97
     assert np.mean([one.view.argmax() == other.view.argmax() for one, other in answers]) > 0.9
+    strip = np.full((ROWS, COLUMNS), 90, np.uint8)
+    assert np.array_equal(small.run_along(strip).edges, plain.run_along(strip).edges)
 
 
 def test_a_file_without_our_spec_is_refused(network_file, tmp_path):

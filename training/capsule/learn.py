@@ -20,7 +20,7 @@ from training.capsule.strips import Place, Strips, batches, places, plain_batche
 from training.device import channels_last, find_device, keep_freed_memory, precision
 from training.losses import ordinal_loss
 from training.progress import say
-from training.run_folder import BEST, LAST, RECIPE, SOURCES, SPLIT, Sources, save_whole
+from training.run_folder import BEST, LAST, RECIPE, SOURCES, SPLIT, Sources, open_folder, save_whole
 
 _FRACTIONS: Final = (0.9, 0.05, 0.05)
 _BLUR_ROWS: Final = 2.0
@@ -76,10 +76,7 @@ def learn(recipe: CapsuleRecipe, sources: Sources, run: Path, *, resume: bool = 
     """
     place = find_device(device)
     keep_freed_memory()
-    run.mkdir(parents=True, exist_ok=True)
-    begun = (run / LAST).exists()
-    if begun and not resume:
-        raise ValueError(f"{run} holds a run already: go on with --resume, or give another folder")
+    begun = open_folder(run, resume=resume)
     _hold(recipe, sources, run)
     seen, held_back = _seen(recipe, sources, run)
     state = _State(recipe, len(seen) // recipe.batch_size, place)
